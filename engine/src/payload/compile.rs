@@ -22,7 +22,7 @@ use crate::limits::{
 };
 use crate::schema::Schema;
 use crate::scope::RowFilter;
-use crate::text::{Analysis, Analyzer};
+use crate::text::{Analysis, Analyzer, QueryTerms};
 
 pub(crate) use screened::Screened;
 
@@ -36,7 +36,7 @@ pub(crate) struct CompiledFilter {
 enum Node {
     Leaf(FieldId, Arc<Test>),
     /// Every term of a text occurs in a field with a lexical index.
-    Text(FieldId, Analyzer, Box<str>),
+    Text(FieldId, Analyzer, QueryTerms),
     And(Vec<Node>),
     Or(Vec<Node>),
     Not(Box<Node>),
@@ -74,12 +74,18 @@ pub(crate) trait FieldSource {
         None
     }
 
-    /// The rows in whose field, one with a lexical index, every term of a text occurs, likewise.
-    fn select_text(&self, field: FieldId, analyzer: Analyzer, text: &str) -> Arc<FixedBitSet>;
+    /// The rows in whose field, one with a lexical index, every term of a text occurs, likewise; the terms are what the analyser makes of it.
+    fn select_text(&self, field: FieldId, analyzer: Analyzer, terms: &QueryTerms) -> Arc<FixedBitSet>;
 
     /// Those of some rows, in ascending order, that [`select_text`](Self::select_text) gives.
-    fn among_text(&self, field: FieldId, analyzer: Analyzer, text: &str, mut rows: Vec<u32>) -> Vec<u32> {
-        let having = self.select_text(field, analyzer, text);
+    fn among_text(
+        &self,
+        field: FieldId,
+        analyzer: Analyzer,
+        terms: &QueryTerms,
+        mut rows: Vec<u32>,
+    ) -> Vec<u32> {
+        let having = self.select_text(field, analyzer, terms);
         rows.retain(|row| having.contains(*row as usize));
         rows
     }
@@ -196,7 +202,7 @@ impl Node {
         match self {
             Node::Leaf(..) | Node::Text(..) if watch.poll() => Arc::new(FixedBitSet::with_capacity(rows)),
             Node::Leaf(field, test) => source.select(*field, test, watch),
-            Node::Text(field, analyzer, text) => source.select_text(*field, *analyzer, text),
+            Node::Text(field, analyzer, terms) => source.select_text(*field, *analyzer, terms),
             Node::And(nodes) => combined(nodes, FixedBitSet::intersect_with).unwrap_or_else(|| {
                 let mut all = FixedBitSet::with_capacity(rows);
                 all.insert_range(..);
@@ -319,13 +325,13 @@ impl Compiler<'_> {
         let Some(analyzer) = self.fields.text(field) else {
             return Err(Error::invalid(path, "the field has no lexical index, which `match` needs"));
         };
-        // Its terms are found anew in every segment, and looked up in each, and so are those of all other texts of the filter.
+        // It is analysed once, and its terms are looked up in every segment, as are those of all other texts of the filter.
         self.text_bytes += text.len();
         check_limit(&path, "FILTER_TEXT_BYTES_MAX", FILTER_TEXT_BYTES_MAX, self.text_bytes)?;
-        let terms = Analysis::new(analyzer).query(text).terms.len();
-        check_limit(&path, "QUERY_TERMS_MAX", QUERY_TERMS_MAX, terms)?;
-        self.count(terms)?;
-        Ok(Node::Text(field, analyzer, text.into()))
+        let terms = Analysis::new(analyzer).query(text);
+        check_limit(&path, "QUERY_TERMS_MAX", QUERY_TERMS_MAX, terms.terms.len())?;
+        self.count(terms.terms.len())?;
+        Ok(Node::Text(field, analyzer, terms))
     }
 
     fn range(&mut self, name: &str, range: &Range, path: &str) -> Result<Node> {

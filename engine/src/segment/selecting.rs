@@ -10,7 +10,7 @@ use fixedbitset::FixedBitSet;
 use super::{Segment, SegmentView, TextPart};
 use crate::interrupt::{POLL_DISTANCES, Watch};
 use crate::payload::{FieldId, FieldSource, Screen, Test, ValueRef};
-use crate::text::{Analysis, Analyzer, having_all, having_all_among};
+use crate::text::{Analyzer, QueryTerms, having_all, having_all_among};
 
 /// Patched rows are let through a screen, whatever they pass, up to one in so many of those that it lets through.
 const PATCHED_ONE_IN: usize = 16;
@@ -60,11 +60,10 @@ impl FieldSource for SegmentView {
         self.patched(field, test, rows)
     }
 
-    fn select_text(&self, field: FieldId, analyzer: Analyzer, text: &str) -> Arc<FixedBitSet> {
-        let terms = Analysis::new(analyzer).query(text);
+    fn select_text(&self, field: FieldId, analyzer: Analyzer, terms: &QueryTerms) -> Arc<FixedBitSet> {
         let mut having = FixedBitSet::with_capacity(self.rows as usize);
         for TextPart { rows, index } in self.texts(field, analyzer) {
-            let places = index.map(|index| having_all(&index, &terms)).into_iter().flatten();
+            let places = index.map(|index| having_all(&index, terms)).into_iter().flatten();
             let found = places.filter(|place| !rows.is_gone(*place)).filter_map(|place| rows.row(place));
             // Of a growing segment the view may show fewer rows than were indexed.
             having.extend(found.filter(|row| *row < self.rows).map(|row| row as usize));
@@ -72,13 +71,12 @@ impl FieldSource for SegmentView {
         Arc::new(having)
     }
 
-    fn among_text(&self, field: FieldId, analyzer: Analyzer, text: &str, rows: Vec<u32>) -> Vec<u32> {
-        let terms = Analysis::new(analyzer).query(text);
+    fn among_text(&self, field: FieldId, analyzer: Analyzer, terms: &QueryTerms, rows: Vec<u32>) -> Vec<u32> {
         let mut having = Vec::new();
         for TextPart { rows: indexed, index } in self.texts(field, analyzer) {
             let Some(index) = index else { continue };
             let places = rows.iter().filter_map(|row| indexed.place(*row)).collect();
-            let found = having_all_among(&index, &terms, places);
+            let found = having_all_among(&index, terms, places);
             having.extend(found.into_iter().filter_map(|place| indexed.row(place)));
         }
         having.sort_unstable();

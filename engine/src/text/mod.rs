@@ -30,7 +30,7 @@ mod tests;
 mod whole;
 
 pub use alone::TextIndex;
-pub(crate) use analysis::{ANALYSIS_VERSION, Analyses, Analysis};
+pub(crate) use analysis::{ANALYSIS_VERSION, Analyses, Analysis, QueryTerms};
 pub use analysis::{Analyzer, UnknownAnalyzer};
 pub(crate) use index::{
     Flavour, Gone, Index, IndexInfo, MergeSource, NOWHERE, Sections, SparseBuilder, Written, merge,

@@ -105,7 +105,12 @@ fn a_filter_selects_the_rows_that_pass() {
             assert_eq!(found, tested, "{test:?}");
             Arc::new(found)
         }
-        fn select_text(&self, _: FieldId, _: crate::Analyzer, _: &str) -> Arc<FixedBitSet> {
+        fn select_text(
+            &self,
+            _: FieldId,
+            _: crate::Analyzer,
+            _: &crate::text::QueryTerms,
+        ) -> Arc<FixedBitSet> {
             Arc::default()
         }
     }

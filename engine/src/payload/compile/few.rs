@@ -12,7 +12,7 @@ use crate::payload::FieldId;
 impl CompiledFilter {
     /// The rows that pass in ascending order, if they are found among at most `max`: where one of the conditions that must
     /// all hold leaves so few, the others are asked of each. It takes as long as these rows take, whatever the segment has, once what tells them
-    /// is in order; `None` as well if the watch ended that.
+    /// is in order; `None` as well if the watch ended that, or the asking, before each condition of which it is looked at.
     pub(crate) fn few(&self, source: &dyn FieldSource, max: usize, watch: &Watch) -> Option<Vec<u32>> {
         let mut leaves = Vec::new();
         self.root.necessary(&mut leaves);
@@ -25,8 +25,12 @@ impl CompiledFilter {
             }
         };
         let rows = source.list(field, test, max, watch)?;
-        let is_all = matches!(self.root, Node::Leaf(..));
-        Some(if is_all { rows } else { self.root.among(source, rows) })
+        if matches!(self.root, Node::Leaf(..)) {
+            return Some(rows);
+        }
+        let passing = self.root.among(source, rows, watch);
+        // What an interruption left need not pass.
+        watch.interrupted().is_none().then_some(passing)
     }
 }
 
@@ -40,22 +44,23 @@ impl Node {
         }
     }
 
-    /// Those of some rows, in ascending order, that pass.
-    fn among(&self, source: &dyn FieldSource, mut rows: Vec<u32>) -> Vec<u32> {
+    /// Those of some rows, in ascending order, that pass; of no use after an interruption.
+    fn among(&self, source: &dyn FieldSource, mut rows: Vec<u32>, watch: &Watch) -> Vec<u32> {
         if rows.is_empty() {
             return rows;
         }
         match self {
+            Node::Leaf(..) | Node::Text(..) if watch.poll() => Vec::new(),
             Node::Leaf(field, test) => {
                 rows.retain(|row| source.value_of(*row, *field).is_some_and(|value| test.passes(value)));
                 rows
             }
-            Node::Text(field, analyzer, text) => source.among_text(*field, *analyzer, text, rows),
-            Node::And(nodes) => nodes.iter().fold(rows, |rows, node| node.among(source, rows)),
+            Node::Text(field, analyzer, terms) => source.among_text(*field, *analyzer, terms, rows),
+            Node::And(nodes) => nodes.iter().fold(rows, |rows, node| node.among(source, rows, watch)),
             Node::Or(nodes) => {
                 let mut passing = Vec::new();
                 for node in nodes {
-                    let found = node.among(source, rows.clone());
+                    let found = node.among(source, rows.clone(), watch);
                     without(&mut rows, &found);
                     passing.extend(found);
                 }
@@ -63,7 +68,7 @@ impl Node {
                 passing
             }
             Node::Not(node) => {
-                let found = node.among(source, rows.clone());
+                let found = node.among(source, rows.clone(), watch);
                 without(&mut rows, &found);
                 rows
             }
@@ -74,4 +79,67 @@ impl Node {
 /// Takes ascending rows out of others.
 fn without(rows: &mut Vec<u32>, out: &[u32]) {
     rows.retain(|row| out.binary_search(row).is_err());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use fixedbitset::FixedBitSet;
+
+    use super::*;
+    use crate::Analyzer;
+    use crate::interrupt::cancelled_at;
+    use crate::payload::{FieldTable, FieldType, Filter, ValueRef};
+    use crate::text::QueryTerms;
+
+    /// A hundred rows, each with its number in the field.
+    struct Numbered;
+
+    impl FieldSource for Numbered {
+        fn rows(&self) -> usize {
+            100
+        }
+
+        fn select(&self, _: FieldId, _: &Arc<Test>, _: &Watch) -> Arc<FixedBitSet> {
+            panic!("rows are listed")
+        }
+
+        fn list(&self, _: FieldId, test: &Test, _: usize, _: &Watch) -> Option<Vec<u32>> {
+            Some((0..100).filter(|row| test.passes(ValueRef::Int(i64::from(*row)))).collect())
+        }
+
+        fn value_of(&self, row: u32, _: FieldId) -> Option<ValueRef<'_>> {
+            Some(ValueRef::Int(i64::from(row)))
+        }
+
+        fn select_text(&self, _: FieldId, _: Analyzer, _: &QueryTerms) -> Arc<FixedBitSet> {
+            panic!("there are no texts")
+        }
+    }
+
+    /// Thousands of conditions on the rows of a tenant went on for seconds after their caller had left.
+    #[test]
+    fn asking_conditions_of_rows_ends_at_the_look_that_says_so() {
+        let mut fields = FieldTable::default();
+        fields.add("n", FieldType::Int);
+        let some: String = (1..50).map(|n| format!(" or n = {n}")).collect();
+        for (text, expected) in
+            [(format!("n >= 0 and (n = 0{some})"), 0..50), (format!("n >= 0 and not (n = 0{some})"), 50..100)]
+        {
+            let filter = CompiledFilter::new(&Filter::parse(&text).unwrap(), &fields).unwrap();
+            let mut looks = 0;
+            loop {
+                looks += 1;
+                let token = cancelled_at(looks);
+                let watch = Watch::new(None, Some(&token));
+                if let Some(rows) = filter.few(&Numbered, 100, &watch) {
+                    assert_eq!(rows, expected.collect::<Vec<u32>>());
+                    break;
+                }
+                assert!(watch.interrupted().is_some(), "{text}");
+            }
+            assert!(looks > 50, "one for each condition: {looks}");
+        }
+    }
 }

@@ -51,6 +51,11 @@ fn the_words_of_a_match_are_bounded() {
     let error = compiled("x".repeat(FILTER_TEXT_BYTES_MAX + 1)).unwrap_err();
     assert_eq!(error, "filter.and[0].text: 1048577 is beyond the limit FILTER_TEXT_BYTES_MAX = 1048576");
 
+    // They are found once, not anew in each segment.
+    let filter = Filter::Match("text".into(), "One one, two.".into());
+    let once = CompiledFilter::new(&filter, &fields).unwrap();
+    assert!(matches!(&once.root, Node::Text(_, _, terms) if terms.terms.len() == 2), "{once:?}");
+
     // Thousands of such conditions were within the limits, each by itself.
     let all = |texts: Vec<String>| {
         let filter = Filter::Or(texts.into_iter().map(|text| Filter::Match("text".into(), text)).collect());
