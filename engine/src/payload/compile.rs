@@ -6,6 +6,7 @@
 //! one by one (`screened.rs`).
 
 mod few;
+mod joined;
 mod screened;
 
 use std::ops::Bound;
@@ -253,9 +254,9 @@ impl Compiler<'_> {
             Filter::Match(name, text) => self.text(name, text, path),
             Filter::AllTenants => Ok(Node::And(Vec::new())),
             Filter::And(filters) => {
-                Ok(Node::And(with_ranges_joined(self.nodes(filters, &format!("{path}.and"), depth)?)))
+                Ok(Node::And(joined::ranges(self.nodes(filters, &format!("{path}.and"), depth)?)))
             }
-            Filter::Or(filters) => Ok(Node::Or(self.nodes(filters, &format!("{path}.or"), depth)?)),
+            Filter::Or(filters) => Ok(joined::values(self.nodes(filters, &format!("{path}.or"), depth)?)),
             Filter::Not(filter) => {
                 Ok(Node::Not(Box::new(self.node(filter, &format!("{path}.not"), depth + 1)?)))
             }
@@ -359,26 +360,6 @@ impl Compiler<'_> {
             )),
         }
     }
-}
-
-/// Ranges of one field that must all hold are one range: `year >= 2000 and year < 2010` costs what `year between` does.
-fn with_ranges_joined(nodes: Vec<Node>) -> Vec<Node> {
-    let mut joined: Vec<Node> = Vec::with_capacity(nodes.len());
-    'nodes: for node in nodes {
-        if let Node::Leaf(field, test) = &node {
-            for earlier in &mut joined {
-                if let Node::Leaf(of, range) = earlier
-                    && of == field
-                    && let Some(both) = range.and(test)
-                {
-                    *range = Arc::new(both);
-                    continue 'nodes;
-                }
-            }
-        }
-        joined.push(node);
-    }
-    joined
 }
 
 fn bound<'a>(value: &'a Option<Value>, kind: fn(&'a Value) -> Bound<&'a Value>) -> Bound<&'a Value> {

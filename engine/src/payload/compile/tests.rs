@@ -162,5 +162,19 @@ fn ranges_that_must_all_hold_are_one() {
         [(0, years()), (2, Arc::new(Test::FloatRange(Bound::Excluded(0.5), Bound::Unbounded)))]
     );
     assert_eq!(leaves("year >= 2000 and year = 2003").len(), 2);
+    // Nor did a thousand values of which one is to be met cost what a list of them does.
+    let alternatives =
+        leaves("year = 3 or score > 0.5 or year = 1 or text = 'x' or year in (2, 3) or text = 'w'");
+    let above = Test::FloatRange(Bound::Excluded(0.5), Bound::Unbounded);
+    let years = Test::IntIn(vec![1, 2, 3, 3]);
+    let list =
+        |texts: &[&str]| -> Vec<Box<[u8]>> { texts.iter().map(|text| text.as_bytes().into()).collect() };
+    let texts = Test::TextIn(list(&["w", "x"]));
+    assert_eq!(alternatives, [(2, Arc::new(above)), (0, Arc::new(years)), (1, Arc::new(texts))]);
+    assert_eq!(leaves("draft = true or draft = false"), [(3, Arc::new(Test::Bool { accepts: [true; 2] }))]);
+    let tags = leaves("tags contains 'b' or tags contains any ('c', 'a')");
+    assert_eq!(tags, [(5, Arc::new(Test::ListAny(list(&["a", "b", "c"]))))]);
+    let scores = leaves("score = 0.5 or score = -0.0 or score = -1.5");
+    assert_eq!(scores, [(2, Arc::new(Test::FloatIn(vec![-1.5, 0.0, 0.5])))]);
     assert_eq!(leaves("year >= 2000 or year < 2010").len(), 2);
 }
