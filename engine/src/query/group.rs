@@ -220,7 +220,7 @@ impl<'a> Grouping<'a> {
         }
         for more in more {
             let run = self.run.narrowed(filter, &more)?;
-            if self.may_give_others(&run, &fetched) {
+            if self.gives_others(&run, &fetched) {
                 return Ok(false);
             }
         }
@@ -228,21 +228,21 @@ impl<'a> Grouping<'a> {
     }
 
     /// Whether the source may give a row of a run that was not fetched.
-    fn may_give_others(&self, run: &Run<'_>, fetched: &HashSet<(usize, Slot)>) -> bool {
+    fn gives_others(&self, run: &Run<'_>, fetched: &HashSet<(usize, Slot)>) -> bool {
         let mut others: Vec<(usize, u32)> = Vec::new();
         for (index, segment) in run.view.segments.iter().enumerate() {
             let passing = segment.passing(run.filter.as_deref(), run.watch);
             for slot in passing.iter().filter(|slot| !fetched.contains(&(index, Slot(*slot)))) {
                 others.push((index, slot));
                 if others.len() as u64 == POLL_DISTANCES {
-                    if run.watch.poll() || self.node.may_give(run, &others) {
+                    if run.watch.poll() || self.node.gives(run, &others).contains(&true) {
                         return true;
                     }
                     others.clear();
                 }
             }
         }
-        self.node.may_give(run, &others)
+        self.node.gives(run, &others).contains(&true)
     }
 }
 

@@ -105,25 +105,47 @@ impl Node<'_> {
         found
     }
 
-    /// Whether it may give one of some rows, each a segment and a slot, once it is asked for enough. It may be said of one that it does not give,
-    /// and is never denied of one that it does.
-    pub(super) fn may_give(&self, run: &Run<'_>, rows: &[(usize, u32)]) -> bool {
-        let has_vector = |place: usize, excluded: &[(usize, Slot)]| {
-            rows.iter().any(|(segment, slot)| {
+    /// Which of some rows, each a segment and a slot, it gives once it is asked for enough. It denies none that it gives, but may not deny all others
+    /// ([`tells_what_it_gives`](Self::tells_what_it_gives)).
+    pub(super) fn gives(&self, run: &Run<'_>, rows: &[(usize, u32)]) -> Vec<bool> {
+        let with_vector = |place: usize, excluded: &[(usize, Slot)]| -> Vec<bool> {
+            let gives = |(segment, slot): &(usize, u32)| {
                 run.view.segments[*segment].dense(place).has(*slot)
                     && !excluded.contains(&(*segment, Slot(*slot)))
-            })
+            };
+            rows.iter().map(gives).collect()
         };
         match &self.kind {
-            Kind::Near(near) => has_vector(near.place, &near.excluded),
-            Kind::Best(best) => has_vector(best.place, &best.excluded),
-            Kind::Scored(scored) => rows.iter().any(|row| scored.gives(run, *row)),
-            Kind::Words(words) => words.0.scores(rows).iter().any(Option::is_some),
-            Kind::Order(_) => !rows.is_empty(),
-            Kind::Fuse(fusing) => fusing.nodes.iter().any(|(node, _)| node.may_give(run, rows)),
+            Kind::Near(near) => with_vector(near.place, &near.excluded),
+            Kind::Best(best) => with_vector(best.place, &best.excluded),
+            Kind::Scored(scored) => rows.iter().map(|row| scored.gives(run, *row)).collect(),
+            Kind::Words(words) => words.0.scores(rows).iter().map(Option::is_some).collect(),
+            Kind::Order(_) => vec![true; rows.len()],
+            Kind::Fuse(fusing) => {
+                let mut given = vec![false; rows.len()];
+                for (node, _) in &fusing.nodes {
+                    given.iter_mut().zip(node.gives(run, rows)).for_each(|(given, gives)| *given |= gives);
+                }
+                given
+            }
             // What it cannot score is left out, which is not looked at here.
-            Kind::Rescore(rescoring) => rescoring.from.may_give(run, rows),
+            Kind::Rescore(rescoring) => rescoring.from.gives(run, rows),
         }
+    }
+
+    /// Whether it gives just the rows of which it [says so](Self::gives).
+    pub(super) fn tells_what_it_gives(&self) -> bool {
+        match &self.kind {
+            Kind::Near(_) | Kind::Scored(_) | Kind::Best(_) | Kind::Order(_) => true,
+            Kind::Words(words) => !words.0.all_terms,
+            Kind::Fuse(fusing) => fusing.nodes.iter().all(|(node, _)| node.tells_what_it_gives()),
+            Kind::Rescore(_) => false,
+        }
+    }
+
+    /// Whether it finds a few rows without looking at all of them.
+    pub(super) fn has_index(&self) -> bool {
+        matches!(self.kind, Kind::Near(_) | Kind::Scored(Scored::Sparse(..)))
     }
 
     /// Which of its scores are better.

@@ -40,7 +40,11 @@ impl Scored {
 
     /// Whether it gives a row, a segment and a slot, if it is asked for enough.
     pub(super) fn gives(&self, run: &Run<'_>, (segment, slot): (usize, u32)) -> bool {
-        self.scores(&run.view.segments[segment], &[slot]).iter().any(Option::is_some)
+        let segment = &run.view.segments[segment];
+        match self {
+            Scored::Multi(query) => query.has(segment, slot),
+            Scored::Sparse(..) => self.scores(segment, &[slot]).iter().any(Option::is_some),
+        }
     }
 
     pub(super) fn top(&self, run: &Run<'_>, n: usize, reports: &mut Reports) -> Found {

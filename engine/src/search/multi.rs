@@ -36,6 +36,11 @@ impl MultiQuery {
         }
     }
 
+    /// Whether a row of a segment has the vector.
+    pub(crate) fn has(&self, segment: &SegmentView, slot: u32) -> bool {
+        segment.multi_row(slot, self.number).is_some()
+    }
+
     /// The score of each of these rows of a segment, larger is nearer; `None` of those that lack the vector.
     pub(crate) fn scores(&self, segment: &SegmentView, slots: &[u32]) -> Vec<Option<f32>> {
         let score = |slot: &u32| Some(self.max_sim.score(segment.multi_row(*slot, self.number)?));

@@ -31,7 +31,8 @@ pub(crate) struct WordsRequest<'a> {
 pub(crate) struct WordsSearch<'a> {
     pieces: Pieces<'a>,
     fields: Vec<FieldQuery>,
-    all_terms: bool,
+    /// Whether rows are found that have all terms in a field, and no others.
+    pub(crate) all_terms: bool,
 }
 
 impl<'a> WordsSearch<'a> {
