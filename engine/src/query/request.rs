@@ -166,7 +166,7 @@ impl Query {
 /// of strings is in the group of each of them.
 ///
 /// Groups come in the order of their best rows, and have their best rows, as the source ranks them: `per_group` of them
-/// if so many match. More rows are looked at until that holds, or all that match were seen.
+/// if so many match. More rows are looked at until that holds, or there are no others of these groups, nor other groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     /// A field of any type but places and JSON.

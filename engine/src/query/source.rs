@@ -269,7 +269,8 @@ impl Fuse {
 /// The best rows of one source, ranked by another: exactly, whatever that source does by itself.
 ///
 /// `by` gives each candidate its score: a vector's exact one, a fusion of several. What it cannot score, as the row has not
-/// got the vector, is left out, and more candidates are fetched in its place. An [`OrderBy`] sorts the candidates.
+/// got the vector, is left out, and more candidates are fetched in its place, unless an index of `by` tells that there are none. An [`OrderBy`] sorts the
+/// candidates.
 ///
 /// ```
 /// use ragstone::query::{Nearest, OrderBy, Query, Rescore};
