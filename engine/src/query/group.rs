@@ -196,53 +196,56 @@ impl<'a> Grouping<'a> {
         }
     }
 
-    /// Whether the groups have all rows that there are of them, if they are not full, and there are no other groups, if one is missing. They were
-    /// made of these rows.
+    /// Whether no other row than those that the groups were made of may add to them: none of a group that is not full, and none of another group, if
+    /// one is missing.
     fn is_exhausted(&self, fetched: &[Ranked]) -> Result<bool> {
         let Asked { filter, group, field, k, .. } = self.asked;
         let fetched: HashSet<(usize, Slot)> = fetched.iter().map(Ranked::key).collect();
+        let (full, open): (Vec<&Filling>, Vec<&Filling>) =
+            self.groups.iter().partition(|found| found.rows.len() == group.per_group);
         let is_list = field.1 == FieldType::Strings;
         let name = || group.field.clone();
-        let of_group = |found: &Filling| match &found.value {
-            Value::String(text) if is_list => Filter::contains(name(), text.as_str()),
-            value => Filter::Eq(name(), value.clone()),
+        let is_of = |groups: &[&Filling]| {
+            let values = groups.iter().map(|found| &found.value);
+            if is_list {
+                Filter::Contains(name(), values.filter_map(Value::as_str).map(str::to_owned).collect())
+            } else {
+                Filter::In(name(), values.cloned().collect())
+            }
         };
-        let lacking = self.groups.iter().filter(|found| found.rows.len() < group.per_group);
-        let mut more: Vec<Vec<Filter>> = lacking.map(|found| vec![of_group(found)]).collect();
-        if self.groups.len() < k {
-            let mut others = vec![Filter::Exists(name())];
-            // A row with a list may be of a known group and of another one.
-            if !is_list && !self.groups.is_empty() {
-                let known = self.groups.iter().map(|found| found.value.clone()).collect();
-                others.push(Filter::Not(Box::new(Filter::In(name(), known))));
-            }
-            more.push(others);
-        }
-        for more in more {
-            let run = self.run.narrowed(filter, &more)?;
-            if self.gives_others(&run, &fetched) {
-                return Ok(false);
+        let mut more = Vec::new();
+        if self.groups.len() == k {
+            more.push(is_of(&open));
+        } else {
+            more.push(Filter::Exists(name()));
+            // A row with a list may be of a full group and of another one.
+            if !is_list && !full.is_empty() {
+                more.push(Filter::Not(Box::new(is_of(&full))));
             }
         }
-        Ok(true)
+        let run = self.run.narrowed(filter, &more)?;
+        Ok(!self.gives_others(&run, &fetched))
     }
 
-    /// Whether the source may give a row of a run that was not fetched.
+    /// Whether the source may give a row of a run that was not fetched. After an interruption no more are fetched, so then it gives none.
     fn gives_others(&self, run: &Run<'_>, fetched: &HashSet<(usize, Slot)>) -> bool {
-        let mut others: Vec<(usize, u32)> = Vec::new();
         for (index, segment) in run.view.segments.iter().enumerate() {
             let passing = segment.passing(run.filter.as_deref(), run.watch);
-            for slot in passing.iter().filter(|slot| !fetched.contains(&(index, Slot(*slot)))) {
-                others.push((index, slot));
-                if others.len() as u64 == POLL_DISTANCES {
-                    if run.watch.poll() || self.node.gives(run, &others).contains(&true) {
-                        return true;
-                    }
-                    others.clear();
+            let mut others = passing
+                .iter()
+                .map(|slot| (index, slot))
+                .filter(|(_, slot)| !fetched.contains(&(index, Slot(*slot))));
+            loop {
+                let some: Vec<(usize, u32)> = others.by_ref().take(POLL_DISTANCES as usize).collect();
+                if some.is_empty() || run.watch.poll() {
+                    break;
+                }
+                if self.node.gives(run, &some).contains(&true) {
+                    return true;
                 }
             }
         }
-        self.node.gives(run, &others).contains(&true)
+        false
     }
 }
 
@@ -257,7 +260,7 @@ mod tests {
     fn row(id: u64) -> Point {
         let title = if id.is_multiple_of(2) { "tea" } else { "rain" };
         let point = Point::new(id, [id as f32, 0.0]).with("title", title).with("kind", (id % 3) as i64);
-        point.with("document", (id / 2) as i64)
+        point.with("document", (id / 2) as i64).with("tags", vec![format!("t{}", id / 2)])
     }
 
     fn ids(response: &QueryResponse) -> Vec<Vec<String>> {
@@ -286,9 +289,11 @@ mod tests {
             let query = Query::new(Fuse::reciprocal_rank(sources), k).group(field, per_group);
             rows.query(&query.explain()).unwrap()
         };
-        let found = ask(3, "document", 3);
-        assert_eq!(ids(&found), [["0", "1"], ["2", "3"], ["4", "5"]]);
-        assert_eq!(runs(&found), 1);
+        for field in ["document", "tags"] {
+            let found = ask(3, field, 3);
+            assert_eq!(ids(&found), [["0", "1"], ["2", "3"], ["4", "5"]], "{field}");
+            assert_eq!(runs(&found), 1, "{field}");
+        }
         let found = ask(10, "kind", 2);
         assert_eq!(ids(&found), [["0", "6"], ["2", "8"], ["4", "10"]]);
         assert_eq!(runs(&found), 1);
