@@ -11,8 +11,8 @@ use super::node::Rescoring;
 use super::run::{Found, Ranked, Run};
 
 pub(super) fn top(rescoring: &Rescoring<'_>, run: &Run<'_>, n: usize) -> Found {
-    let mut candidates = rescoring.candidates.max(n);
-    let mut is_first = true;
+    let first = rescoring.candidates.max(n);
+    let mut candidates = first;
     loop {
         let from = rescoring.from.top(run, candidates);
         let ranked = rescoring.by.rank(run, &from.rows);
@@ -23,7 +23,7 @@ pub(super) fn top(rescoring: &Rescoring<'_>, run: &Run<'_>, n: usize) -> Found {
             rows.truncate(n);
             return Found { rows, is_whole, exact: from.exact && ranked.exact };
         }
-        if std::mem::take(&mut is_first)
+        if candidates == first
             && let Some(all) = all_scored(rescoring, run, n)
         {
             return all;
@@ -57,6 +57,8 @@ mod tests {
     const ROWS: u64 = 2_000;
     /// The component that two rows have, one of them far away.
     const RARE: u32 = 77;
+    /// The one that twenty rows have, which come after others.
+    const LATE: u32 = 78;
 
     fn weights(index: u32, weight: f32) -> SparseVector {
         SparseVector { indices: vec![index], values: vec![weight] }
@@ -66,6 +68,7 @@ mod tests {
         let weights = match id {
             4 => weights(RARE, 1.0),
             1_999 => weights(RARE, 2.0),
+            500..520 => weights(LATE, 1.0),
             _ => weights((id % 5) as u32, 1.0),
         };
         let title = if id.is_multiple_of(2) { "tea" } else { "rain" };
@@ -98,8 +101,11 @@ mod tests {
             assert_eq!(ask(from, RARE), (vec!["1999".to_owned(), "4".to_owned()], 1));
         }
         assert_eq!(ask(tea().into(), RARE), (vec!["4".to_owned()], 1), "the other one has not the word");
-        assert_eq!(ask(near(), 78), (Vec::new(), 1), "no row has it");
-        // Where an index tells that there are enough, they are looked for among more and more.
-        assert!(ask(near(), 3).1 == 1 && ask(tea().all_terms().into(), RARE).1 > 1);
+        assert_eq!(ask(near(), 79), (Vec::new(), 1), "no row has it");
+        assert_eq!(ask(near(), 3).1, 1, "enough of the first hundred have it");
+        // Where there are enough, they are looked for among more and more: of 800 rows twenty have it.
+        let (ids, runs) = ask(near(), LATE);
+        assert_eq!((ids.len(), runs), (10, 4));
+        assert!(ask(tea().all_terms().into(), RARE).1 > 1, "which rows have all words is not told");
     }
 }
