@@ -49,8 +49,8 @@ pub(super) fn values(nodes: Vec<Node>) -> Node {
     }
     for (field, tests) in lists {
         match any(&tests) {
-            Some(any) if tests.len() > 1 => joined.push(Node::Leaf(field, Arc::new(any))),
-            _ => joined.extend(tests.into_iter().map(|test| Node::Leaf(field, test))),
+            Some(any) => joined.push(Node::Leaf(field, Arc::new(any))),
+            None => joined.extend(tests.into_iter().map(|test| Node::Leaf(field, test))),
         }
     }
     match joined.pop() {
@@ -65,8 +65,11 @@ fn is_list(test: &Test) -> bool {
     matches!(test, Test::Bool { .. } | Test::IntIn(_) | Test::FloatIn(_) | Test::TextIn(_) | Test::ListAny(_))
 }
 
-/// What passes one of some lists of values of one type; `None` if there is none, or something else among them.
+/// What passes one of several lists of values of one type; `None` if there are not several, or something else is among them.
 fn any(tests: &[Arc<Test>]) -> Option<Test> {
+    if tests.len() < 2 {
+        return None;
+    }
     let (mut all, mut ints, mut floats, mut texts) = ([false; 2], Vec::new(), Vec::new(), Vec::new());
     for test in tests {
         match &**test {
