@@ -20,7 +20,7 @@ use super::request::Group;
 use super::run::{Found, Ranked, Run};
 use crate::error::Result;
 use crate::interrupt::POLL_DISTANCES;
-use crate::payload::{FieldId, FieldType, Filter, Value};
+use crate::payload::{FieldId, FieldType, Filter, Value, ValueRef};
 use crate::vectors::Slot;
 
 /// Rows that are asked for at least, where it is not known how many it takes.
@@ -218,29 +218,37 @@ impl<'a> Grouping<'a> {
             more.push(is_of(&open));
         } else {
             more.push(Filter::Exists(name()));
-            // A row with a list may be of a full group and of another one.
             if !is_list && !full.is_empty() {
                 more.push(Filter::Not(Box::new(is_of(&full))));
             }
         }
         let run = self.run.narrowed(filter, &more)?;
-        Ok(!self.gives_others(&run, &fetched))
+        // A row with a list may be of a full group and of another one, which no filter says.
+        let full: HashSet<&[u8]> =
+            full.iter().filter_map(|found| found.value.as_str()).map(str::as_bytes).collect();
+        let may_add = |index: usize, slot: u32| {
+            let is_of_others = || match run.view.segments[index].value(slot, field.0) {
+                Some(ValueRef::Strings(texts)) => texts.iter().any(|text| !full.contains(text)),
+                _ => true,
+            };
+            !fetched.contains(&(index, Slot(slot))) && (!is_list || is_of_others())
+        };
+        Ok(!self.gives_any(&run, &may_add))
     }
 
-    /// Whether the source may give a row of a run that was not fetched. After an interruption no more are fetched, so then it gives none.
-    fn gives_others(&self, run: &Run<'_>, fetched: &HashSet<(usize, Slot)>) -> bool {
+    /// Whether the source may give one of some rows of a run. After an interruption no more are fetched, so then it gives none.
+    fn gives_any(&self, run: &Run<'_>, is_wanted: &dyn Fn(usize, u32) -> bool) -> bool {
         for (index, segment) in run.view.segments.iter().enumerate() {
             let passing = segment.passing(run.filter.as_deref(), run.watch);
-            let mut others = passing
-                .iter()
-                .map(|slot| (index, slot))
-                .filter(|(_, slot)| !fetched.contains(&(index, Slot(*slot))));
+            let mut slots = passing.iter();
             loop {
-                let some: Vec<(usize, u32)> = others.by_ref().take(POLL_DISTANCES as usize).collect();
+                let some: Vec<u32> = slots.by_ref().take(POLL_DISTANCES as usize).collect();
                 if some.is_empty() || run.watch.poll() {
                     break;
                 }
-                if self.node.gives(run, &some).contains(&true) {
+                let wanted = some.into_iter().filter(|slot| is_wanted(index, *slot));
+                let wanted: Vec<(usize, u32)> = wanted.map(|slot| (index, slot)).collect();
+                if !wanted.is_empty() && self.node.gives(run, &wanted).contains(&true) {
                     return true;
                 }
             }
@@ -260,7 +268,8 @@ mod tests {
     fn row(id: u64) -> Point {
         let title = if id.is_multiple_of(2) { "tea" } else { "rain" };
         let point = Point::new(id, [id as f32, 0.0]).with("title", title).with("kind", (id % 3) as i64);
-        point.with("document", (id / 2) as i64).with("tags", vec![format!("t{}", id / 2)])
+        let point = point.with("document", (id / 2) as i64).with("documents", vec![format!("d{}", id / 2)]);
+        point.with("kinds", vec![format!("k{}", id % 3)])
     }
 
     fn ids(response: &QueryResponse) -> Vec<Vec<String>> {
@@ -289,19 +298,23 @@ mod tests {
             let query = Query::new(Fuse::reciprocal_rank(sources), k).group(field, per_group);
             rows.query(&query.explain()).unwrap()
         };
-        for field in ["document", "tags"] {
+        for field in ["document", "documents"] {
             let found = ask(3, field, 3);
             assert_eq!(ids(&found), [["0", "1"], ["2", "3"], ["4", "5"]], "{field}");
             assert_eq!(runs(&found), 1, "{field}");
         }
-        let found = ask(10, "kind", 2);
-        assert_eq!(ids(&found), [["0", "6"], ["2", "8"], ["4", "10"]]);
-        assert_eq!(runs(&found), 1);
+        for field in ["kind", "kinds"] {
+            let found = ask(10, field, 2);
+            assert_eq!(ids(&found), [["0", "6"], ["2", "8"], ["4", "10"]], "{field}");
+            assert_eq!(runs(&found), 1, "{field}");
+        }
         // What lies behind all others is found nevertheless: a row of a group, and a group.
-        rows.upsert(vec![Point::new(9_000, [1e6, 0.0]).with("document", 0), row(9_001).with("kind", 7)])
-            .unwrap();
+        let late = row(9_001).with("kind", 7).with("kinds", vec!["k1".to_owned(), "k7".to_owned()]);
+        rows.upsert(vec![Point::new(9_000, [1e6, 0.0]).with("document", 0), late]).unwrap();
         let found = ask(3, "document", 3);
         assert_eq!(ids(&found), [vec!["0", "1", "9000"], vec!["2", "3"], vec!["4", "5"]]);
-        assert_eq!(ids(&ask(10, "kind", 2))[3], ["9001"]);
+        for field in ["kind", "kinds"] {
+            assert_eq!(ids(&ask(10, field, 2))[3], ["9001"], "{field}");
+        }
     }
 }
