@@ -182,8 +182,14 @@ impl<'a> Grouping<'a> {
         let Asked { group, k, .. } = self.asked;
         let run = self.run;
         let mut n = (k * group.per_group * 2).max(ROWS_MIN);
+        let mut fetched = 0;
         loop {
             let (rows, is_all) = self.top(run, n);
+            if run.watch.interrupted().is_some() && rows.len() < fetched {
+                // The groups of the search before this one, which was cut short, are better.
+                return Ok(());
+            }
+            fetched = rows.len();
             self.groups.clear();
             self.places.clear();
             self.add(&rows, is_all);
@@ -259,8 +265,9 @@ impl<'a> Grouping<'a> {
 
 #[cfg(test)]
 mod tests {
+    use crate::interrupt::cancelled_at;
     use crate::query::{Fuse, Nearest, Query, QueryResponse, Source, TextQuery};
-    use crate::{Analyzer, Db, Metric, Point, Schema};
+    use crate::{Analyzer, Collection, Db, Metric, Point, Schema};
 
     /// Two rows a document, and one for it that no source gives.
     const DOCUMENTS: u64 = 1_000;
@@ -270,6 +277,22 @@ mod tests {
         let point = Point::new(id, [id as f32, 0.0]).with("title", title).with("kind", (id % 3) as i64);
         let point = point.with("document", (id / 2) as i64).with("documents", vec![format!("d{}", id / 2)]);
         point.with("kinds", vec![format!("k{}", id % 3)])
+    }
+
+    fn filled() -> (Db, Collection) {
+        let db = Db::in_memory().unwrap();
+        let schema = Schema::builder(2).metric(Metric::L2).text("title", Analyzer::English).build().unwrap();
+        let rows = db.create_collection("rows", schema).unwrap();
+        rows.upsert((0..2 * DOCUMENTS).map(row).collect()).unwrap();
+        let bare = |at: u64| Point::without_vector(10_000 + at).with("document", at as i64);
+        rows.upsert((0..DOCUMENTS).map(bare).collect()).unwrap();
+        (db, rows)
+    }
+
+    /// By words and a vector together.
+    fn grouped(k: usize, field: &str, per_group: usize) -> Query {
+        let sources: [Source; 2] = [Nearest::new([0.0, 0.0]).exact().into(), TextQuery::new("tea").into()];
+        Query::new(Fuse::reciprocal_rank(sources), k).group(field, per_group).explain()
     }
 
     fn ids(response: &QueryResponse) -> Vec<Vec<String>> {
@@ -286,18 +309,9 @@ mod tests {
     /// values than groups were wanted.
     #[test]
     fn groups_that_have_all_their_rows_are_not_filled_up_with_all_rows() {
-        let db = Db::in_memory().unwrap();
-        let schema = Schema::builder(2).metric(Metric::L2).text("title", Analyzer::English).build().unwrap();
-        let rows = db.create_collection("rows", schema).unwrap();
-        rows.upsert((0..2 * DOCUMENTS).map(row).collect()).unwrap();
-        let bare = |at: u64| Point::without_vector(10_000 + at).with("document", at as i64);
-        rows.upsert((0..DOCUMENTS).map(bare).collect()).unwrap();
-        let ask = |k: usize, field: &str, per_group: usize| {
-            let sources: [Source; 2] =
-                [Nearest::new([0.0, 0.0]).exact().into(), TextQuery::new("tea").into()];
-            let query = Query::new(Fuse::reciprocal_rank(sources), k).group(field, per_group);
-            rows.query(&query.explain()).unwrap()
-        };
+        let (_db, rows) = filled();
+        let ask =
+            |k: usize, field: &str, per_group: usize| rows.query(&grouped(k, field, per_group)).unwrap();
         for field in ["document", "documents"] {
             let found = ask(3, field, 3);
             assert_eq!(ids(&found), [["0", "1"], ["2", "3"], ["4", "5"]], "{field}");
@@ -316,5 +330,25 @@ mod tests {
         for field in ["kind", "kinds"] {
             assert_eq!(ids(&ask(10, field, 2))[3], ["9001"], "{field}");
         }
+    }
+
+    #[test]
+    fn an_interruption_leaves_the_groups_that_were_found_before_it() {
+        let (_db, rows) = filled();
+        // So far away that all rows are fetched.
+        rows.upsert(vec![Point::new(9_000, [1e6, 0.0]).with("document", 0)]).unwrap();
+        let mut cut = 0;
+        for look in 1.. {
+            let query = grouped(3, "document", 3).cancel(cancelled_at(look));
+            let response = rows.query(&query).unwrap();
+            if response.stats.interrupted.is_none() {
+                break;
+            }
+            if runs(&response) > 1 {
+                assert_eq!(response.groups.len(), 3, "look {look}");
+                cut += 1;
+            }
+        }
+        assert!(cut > 0, "later searches look, too");
     }
 }
