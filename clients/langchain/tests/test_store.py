@@ -13,6 +13,7 @@ import pytest
 import ragstone
 from conftest import Letters
 from langchain_core.documents import Document
+from langchain_core.indexing import InMemoryRecordManager, aindex, index
 from langchain_core.vectorstores import VectorStore
 from ragstone import F
 
@@ -245,6 +246,22 @@ def test_batches_ids_and_removal(place: dict[str, Any], name: str) -> None:
     assert store.delete() is True
     assert store.similarity_search("a") == []
     store.close()
+
+
+async def test_langchain_s_index_keeps_it_in_step(place: dict[str, Any], name: str) -> None:
+    """It says how many texts are one batch, and that was taken for an option of the client's."""
+    store = RagstoneVectorStore(Letters(), name, **place)
+    records = InMemoryRecordManager(name)
+    records.create_schema()
+    documents = [Document(page_content=text, metadata={"source": text}) for text in ("a", "b", "c")]
+    how: dict[str, Any] = {"cleanup": "full", "source_id_key": "source", "batch_size": 2, "key_encoder": "sha256"}
+    assert index(documents, records, store, **how)["num_added"] == 3
+    done = await aindex(documents[1:], records, store, **how)
+    assert (done["num_skipped"], done["num_deleted"]) == (2, 1)
+    assert sorted(one.page_content for one in store.similarity_search("a")) == ["b", "c"]
+    with pytest.raises(ValueError, match="`batch_size` is at least 1"):
+        store.add_texts(["a"], batch_size=0)
+    await store.aclose()
 
 
 async def test_what_is_awaited_uses_no_thread(

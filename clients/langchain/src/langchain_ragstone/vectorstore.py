@@ -101,11 +101,15 @@ class RagstoneVectorStore(VectorStore):
         metadatas: list[dict[str, Any]] | None = None,
         *,
         ids: Sequence[str | None] | None = None,
+        batch_size: int | None = None,
         **options: Any,
     ) -> list[str]:
-        """Embeds texts and stores them, durably; one whose id is there already takes its place. Returns the ids."""
+        """Embeds texts and stores them, durably; one whose id is there already takes its place. Returns the ids.
+
+        `batch_size` is the store's unless it is given, as LangChain's `index` does.
+        """
         stored: list[str] = []
-        for rows in self._batches(texts, metadatas, ids):
+        for rows in self._batches(texts, metadatas, ids, batch_size):
             vectors = self._embedding.embed_documents([text for _, text, _ in rows])
             stored += self._twins.run(self._steps.add(rows, vectors, options))
         return stored
@@ -116,11 +120,12 @@ class RagstoneVectorStore(VectorStore):
         metadatas: list[dict[str, Any]] | None = None,
         *,
         ids: Sequence[str | None] | None = None,
+        batch_size: int | None = None,
         **options: Any,
     ) -> list[str]:
         """`add_texts`, awaited."""
         stored: list[str] = []
-        for rows in self._batches(texts, metadatas, ids):
+        for rows in self._batches(texts, metadatas, ids, batch_size):
             vectors = await self._embedding.aembed_documents([text for _, text, _ in rows])
             stored += await self._twins.arun(self._steps.add(rows, vectors, options))
         return stored
@@ -130,11 +135,14 @@ class RagstoneVectorStore(VectorStore):
         texts: Iterable[str],
         metadatas: list[dict[str, Any]] | None,
         ids: Sequence[str | None] | None,
+        batch_size: int | None,
     ) -> Iterable[list[tuple[str, str, Any]]]:
         all_texts = list(texts)
-        count = len(all_texts)
+        count, size = len(all_texts), self._batch_size if batch_size is None else batch_size
+        if size < 1:
+            raise ValueError(f"`batch_size` is at least 1, and this one is {size}")
         rows = list(zip(new_ids(ids, count), all_texts, metadata_of_each(metadatas, count), strict=True))
-        return [rows[start : start + self._batch_size] for start in range(0, count, self._batch_size)]
+        return [rows[start : start + size] for start in range(0, count, size)]
 
     def delete(self, ids: list[str] | None = None, *, filter: FilterLike = None, **options: Any) -> bool:
         """Removes texts by id or by filter, and all of them if neither is given. Ids that there are not are passed over."""
