@@ -186,7 +186,7 @@ def points_bytes(points: Iterable[PointLike], key: bytes) -> Iterator[list[bytes
         try:
             yield framed(point_bytes(as_point(point)), key)
         except (TypeError, ValueError) as error:
-            raise _of_point(index, error) from None
+            raise of_item("points", index, error) from None
 
 
 def columns_bytes(
@@ -200,19 +200,20 @@ def columns_bytes(
     if beside is not None and beside.ids is not None:
         return
     components: Iterator[bytes | memoryview | None] = rows(vectors) if beside is None else repeat(None, len(ids))
-    for index, (id, row) in enumerate(zip(ids, components, strict=True)):
-        point = Point(id, payload=payloads[index] if payloads is not None else {})
+    # In their order: a column of pandas's has its own numbers for them.
+    given = repeat({}, len(ids)) if payloads is None else payloads
+    for index, (id, row, payload) in enumerate(zip(ids, components, given, strict=True)):
         try:
-            yield framed(point_bytes(point, row), key)
+            yield framed(point_bytes(Point(id, payload=payload), row), key)
         except (TypeError, ValueError) as error:
-            raise _of_point(index, error) from None
+            raise of_item("points", index, error) from None
 
 
-def _of_point(index: int, error: TypeError | ValueError) -> TypeError | ValueError:
-    """The error, which says which point it was."""
+def of_item(items: str, index: int, error: TypeError | ValueError) -> TypeError | ValueError:
+    """The error, which says which of the items it was."""
     # One of a class derived from these, such as that of a text that is no Unicode, may be made of more than a message.
     kind = TypeError if isinstance(error, TypeError) else ValueError
-    return kind(f"points[{index}]: {error}")
+    return kind(f"{items}[{index}]: {error}")
 
 
 def read_point(wire: v1.Point) -> Point:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any, Literal, TypeAlias
 
 from ragstone import v1
@@ -16,6 +16,7 @@ Id: TypeAlias = int | str
 FieldType: TypeAlias = Literal["bool", "int", "float", "string", "timestamp", "strings", "geo", "json"]
 """The type of a payload field: `bool`, `int` (64 bits), `float`, `str`, `datetime`, `list[str]`, `GeoPoint`, `dict` or `Json`."""
 
+INT_MIN, INT_MAX, ID_MAX = -(1 << 63), (1 << 63) - 1, (1 << 64) - 1
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -41,8 +42,11 @@ Value: TypeAlias = bool | int | float | str | datetime | list[str] | GeoPoint | 
 """The value of a payload field."""
 
 
-def microseconds(moment: datetime) -> int:
-    """Microseconds since 1970 UTC; a moment without a zone is taken as UTC."""
+def microseconds(moment: datetime, name: str = "expires_at") -> int:
+    """Microseconds since 1970 UTC; a moment without a zone is taken as UTC. `name` is the field's, for errors."""
+    if moment != moment:
+        # pandas has its NaT for a datetime.
+        raise ValueError(f"`{name}`: NaT is no moment; None leaves it out")
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
     return (moment - EPOCH) // _MICROSECOND
@@ -63,10 +67,13 @@ def set_id(wire: v1.PointId, id: Id) -> None:
         wire.text = id
     elif isinstance(id, bool) or not hasattr(id, "__index__"):
         raise TypeError(f"an id is an int or a str, and this is {type(id).__name__}")
-    elif id < 0:
-        raise ValueError(f"an id that is a number is not negative, and this one is {id}")
     else:
-        wire.number = id.__index__()
+        number = id.__index__()
+        if number < 0:
+            raise ValueError(f"an id that is a number is not negative, and this one is {number}")
+        if number > ID_MAX:
+            raise ValueError(f"an id that is a number has 64 bits, and this one is {number}: str(...) keeps it")
+        wire.number = number
 
 
 def point_id(id: Id) -> v1.PointId:
@@ -89,11 +96,13 @@ def set_value(wire: v1.Value, value: Any, name: str) -> None:
     elif kind is bool:
         wire.bool_value = value
     elif kind is int:
+        if not INT_MIN <= value <= INT_MAX:
+            raise ValueError(f"`{name}`: an int has 64 bits, and this one is {value}")
         wire.int_value = value
     elif kind is float:
         wire.float_value = value
     elif isinstance(value, datetime):
-        wire.timestamp_value = microseconds(value)
+        wire.timestamp_value = microseconds(value, name)
     elif isinstance(value, GeoPoint):
         wire.geo_value.lat, wire.geo_value.lon = value.lat, value.lon
         wire.geo_value.SetInParent()
@@ -106,22 +115,53 @@ def set_value(wire: v1.Value, value: Any, name: str) -> None:
             raise TypeError(f"`{name}`: a list of anything but strings is kept as JSON: write Json({name})")
         wire.strings_value.values.extend(value)
         wire.strings_value.SetInParent()
-    elif isinstance(value, (bool, int, float, str)):
-        # Of a class derived from these, such as an enum's.
-        base = next(base for base in (bool, int, float, str) if isinstance(value, base))
-        set_value(wire, base(value), name)
+    elif isinstance(value, str):
+        # Of a class derived from it, such as an enum's, for whose members `str` gives the name.
+        wire.string_value = str.__str__(value)
+    elif isinstance(value, (int, float)):
+        set_value(wire, int(value) if isinstance(value, int) else float(value), name)
     elif hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
-        # A single value of NumPy's.
-        set_value(wire, value.item(), name)
+        _set_single(wire, value, name)
+    elif value is None:
+        raise TypeError(f"`{name}`: None is no value: F[{name!r}].exists(), or ~F[{name!r}].exists()")
     else:
-        raise TypeError(f"`{name}`: a payload has no values of the type {kind.__name__}; Json(...) keeps anything")
+        kept = "write a datetime, or its isoformat()" if isinstance(value, date) else "Json(...) keeps what JSON can"
+        raise TypeError(f"`{name}`: a payload has no values of the type {kind.__name__}; {kept}")
+
+
+def _set_single(wire: v1.Value, value: Any, name: str) -> None:
+    """Fills a single value of NumPy's. `item` makes numbers of what is finer than microseconds, and of what datetime does not reach."""
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    if kind == "m":
+        raise TypeError(f"`{name}`: a payload has no values of the type {type(value).__name__}")
+    if kind == "M":
+        if value != value:
+            raise ValueError(f"`{name}`: NaT is no moment; None leaves it out")
+        wire.timestamp_value = int(value.astype("datetime64[us]").astype("int64"))
+    else:
+        set_value(wire, value.item(), name)
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _json(value: Any, name: str) -> str:
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return _dumped(value)
     except (TypeError, ValueError) as error:
-        raise (TypeError if isinstance(error, TypeError) else ValueError)(f"`{name}`: {error}") from None
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"`{_refused_entry(value, name)}`: {error}") from None
+
+
+def _refused_entry(value: Any, name: str) -> str:
+    """Names the entry that is no JSON: metadata of frameworks are many of them under one name."""
+    for key, entry in value.items() if isinstance(value, Mapping) else ():
+        try:
+            _dumped({key: entry})
+        except (TypeError, ValueError):
+            return f"{name}.{key}"
+    return name
 
 
 def fill(wire: Any, payload: Mapping[str, Any]) -> None:
@@ -130,7 +170,10 @@ def fill(wire: Any, payload: Mapping[str, Any]) -> None:
         raise TypeError(f"a payload is a dict of fields, and this is {type(payload).__name__}")
     for name, value in payload.items():
         if value is not None:
-            set_value(wire[name], value, name)
+            try:
+                set_value(wire[name], value, name)
+            except UnicodeEncodeError as error:
+                raise ValueError(f"`{name}`: {error}") from None
 
 
 def read_value(wire: v1.Value) -> Value:

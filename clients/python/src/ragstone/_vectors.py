@@ -46,6 +46,7 @@ def packed(vector: VectorLike) -> bytes | memoryview:
 
     Raises `TypeError` for what is no vector.
     """
+    vector = _unframed(vector)
     view = _view(vector)
     if view is not None and view.ndim == 1 and view.format == "f" and view.c_contiguous and _IS_LITTLE:
         return view.cast("B")
@@ -69,6 +70,11 @@ def _converted(vector: VectorLike) -> bytes:
     if not _IS_LITTLE:
         components.byteswap()
     return components.tobytes()
+
+
+def _unframed(vector: Any) -> Any:
+    """A column, a row or a frame of pandas's as NumPy's array; anything else as it is."""
+    return vector.to_numpy() if hasattr(vector, "iloc") and hasattr(vector, "to_numpy") else vector
 
 
 def _has_gaps(array: Any) -> bool:
@@ -103,6 +109,7 @@ def numbers(ids: Any) -> memoryview | None:
 
 def rows(vectors: Any) -> Iterator[bytes | memoryview]:
     """The rows of a two-dimensional buffer, or of a sequence of vectors, each as `packed` has it."""
+    vectors = _unframed(vectors)
     view = _view(vectors)
     if view is None or view.ndim != 2:
         yield from map(packed, vectors)

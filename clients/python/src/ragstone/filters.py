@@ -174,19 +174,19 @@ class Field:
 
     def prefix(self, text: str) -> Filter:
         """The field, a string, starts with this."""
-        return self._with(lambda wire: setattr(wire.prefix, "prefix", text), "prefix")
+        return self._with(lambda wire: setattr(wire.prefix, "prefix", self._text(text)), "prefix")
 
     def contains(self, texts: str | Iterable[str]) -> Filter:
         """The field, a list of strings, holds this, or at least one of these; of none, nothing passes."""
         several = [texts] if isinstance(texts, str) else list(texts)
-        return self._with(lambda wire: wire.contains.values.extend(several), "contains")
+        return self._with(lambda wire: wire.contains.values.extend(map(self._text, several)), "contains")
 
     def match(self, text: str) -> Filter:
         """Every term of this text occurs in the field, a string with a text index.
 
         It has at most 1,024 different ones, which count as values of the filter; all texts of a filter have 1 MiB together.
         """
-        return self._with(lambda wire: setattr(wire.match, "text", text), "match")
+        return self._with(lambda wire: setattr(wire.match, "text", self._text(text)), "match")
 
     def within(self, lat: float, lon: float, metres: float) -> Filter:
         """The field, a `GeoPoint`, lies within so many metres of this place, along a sphere."""
@@ -197,6 +197,11 @@ class Field:
             wire.geo_radius.metres = metres
 
         return self._with(place, "geo_radius")
+
+    def _text(self, text: Any) -> str:
+        if not isinstance(text, str):
+            raise TypeError(f"`{self._name}`: a str is asked for here, and this is {type(text).__name__}")
+        return text
 
     def _bound(self, bound: str, value: Any) -> Filter:
         return self._with(lambda wire: set_value(getattr(wire.range, bound), value, self._name), "range")

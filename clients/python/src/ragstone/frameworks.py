@@ -20,7 +20,7 @@ import ragstone
 import ragstone.aio
 from ragstone._points import Point
 from ragstone._schema import Metric
-from ragstone._values import FieldType, GeoPoint, Json
+from ragstone._values import INT_MAX, INT_MIN, FieldType, GeoPoint, Json
 from ragstone.filters import F, Filter
 
 __all__ = [
@@ -53,7 +53,6 @@ NOTHING = Filter.any([])
 """No row passes."""
 EVERYTHING = Filter.all([])
 """Every row passes."""
-INT_MIN, INT_MAX = -(1 << 63), (1 << 63) - 1
 FIELD_NAME_BYTES_MAX = 128
 _making = threading.RLock()
 """Held while a client is made, of which threads that need it at once make one. It is of all twins, so that these can be copied."""
@@ -210,8 +209,13 @@ def fitting(value: Any, kind: FieldType) -> Any:
     if kind == "int" and isinstance(value, float) and value.is_integer():
         return int(value)
     if kind == "strings":
-        return [value] if isinstance(value, str) else [str(item) for item in value] if type_of(value) == kind else value
+        return [value] if isinstance(value, str) else list(map(_text, value)) if type_of(value) == kind else value
     return value
+
+
+def _text(item: Any) -> str:
+    """As a list of strings holds it. Of a member of an enum that is text, `str` would make its name."""
+    return item if isinstance(item, str) else str(item)
 
 
 def columns(
@@ -354,7 +358,7 @@ class Conditions:
         """The field is one of these values, or a list of strings that holds one."""
         kind = self.known.get(name)
         if kind == "strings":
-            return F[name].contains([str(value) for value in values])
+            return F[name].contains(map(_text, values))
         fit = [fitted for value in values if (fitted := self._fitted(value, kind)) is not None]
         if not fit or kind is None:
             return NOTHING

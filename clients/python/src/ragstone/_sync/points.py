@@ -26,6 +26,7 @@ from ragstone._points import (
     as_point,
     columns_bytes,
     framed,
+    of_item,
     operation_bytes,
     point_bytes,
     points_bytes,
@@ -146,8 +147,11 @@ class Points:
             preconditions=[precondition.wire() for precondition in preconditions],
             request_id=request_id or new_request_id(),
         )
-        for update in updates:
-            set_update(request.updates.add(), update)
+        for index, update in enumerate(updates):
+            try:
+                set_update(request.updates.add(), update)
+            except (TypeError, ValueError) as error:
+                raise of_item("updates", index, error) from None
         answer = self._core.call(methods.UPDATE_POINTS, request, v1.UpdatePointsResponse, timeout)
         self._core.written.note(answer.write_token)
         return WriteReceipt(answer.seq, answer.updated, answer.missing, answer.repeated, answer.write_token)
@@ -173,8 +177,11 @@ class Points:
             request_id=request_id or new_request_id(),
         )
         request = Joined(head.SerializeToString())
-        for operation in operations:
-            request.add(operation_bytes(operation, b"\x12"))
+        for index, operation in enumerate(operations):
+            try:
+                request.add(operation_bytes(operation, b"\x12"))
+            except (TypeError, ValueError) as error:
+                raise of_item("operations", index, error) from None
         answer = self._core.call(methods.WRITE_POINTS, request.message(), v1.WritePointsResponse, timeout)
         self._core.written.note(answer.write_token)
         points = answer.upserted + answer.updated + answer.deleted
@@ -192,10 +199,12 @@ class Points:
         """Removes points: by id, at most 100,000 as one atomic batch, or all that pass a filter, in parts of so many. Durable when it returns.
 
         The rows of documents stay. The receipt counts those that existed. Raises `CollectionNotFound`; `InvalidArgument`; `TypeError` unless
-        there are either ids or a filter.
+        there are either ids or a filter, and for preconditions or a request id with a filter.
         """
         if (ids is None) == (filter is None):
             raise TypeError("either ids or a filter")
+        if filter is not None and (preconditions or request_id):
+            raise TypeError("preconditions and request_id go with ids, and not with a filter")
         request = v1.DeletePointsRequest(collection=self.name, filter=as_wire(filter))
         method = methods.DELETE_POINTS_WHERE
         if ids is not None:
@@ -250,7 +259,10 @@ class Points:
             sequence = start = count = 0
             batch = self._batch(sequence)
             for point in iterate(points):
-                batch.add(framed(point_bytes(as_point(point)), b"\x1a"))
+                try:
+                    batch.add(framed(point_bytes(as_point(point)), b"\x1a"))
+                except (TypeError, ValueError) as error:
+                    raise of_item("points", start + count, error) from None
                 count += 1
                 if count == batch_size or len(batch) >= MESSAGE_BYTES:
                     before[sequence] = start

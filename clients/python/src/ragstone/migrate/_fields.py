@@ -15,8 +15,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from ragstone._values import FieldType, GeoPoint, Json
-from ragstone.frameworks import INT_MAX, INT_MIN, plain
+from ragstone._values import INT_MAX, INT_MIN, FieldType, GeoPoint, Json
+from ragstone.frameworks import plain
 from ragstone.migrate._model import rows
 from ragstone.migrate._names import field_name
 
