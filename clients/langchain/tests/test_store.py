@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 import ragstone
 from conftest import Letters
@@ -155,6 +156,8 @@ def test_marginal_relevance_spreads(store: RagstoneVectorStore) -> None:
     assert ids(store.max_marginal_relevance_search("aaab", 2, lambda_mult=1.0)) == ["ab", "a"]
     assert "ab" not in ids(store.max_marginal_relevance_search("aaa", 3, lambda_mult=0.0))
     assert ids(store.max_marginal_relevance_search_by_vector([3.0, 0.0, 0.0, 0.1], 1)) == ["a"]
+    array: Any = numpy.array([3.0, 0.0, 0.0, 0.1])
+    assert ids(store.max_marginal_relevance_search_by_vector(array, 1)) == ["a"]
 
 
 def test_marginal_relevance_is_that_of_langchain() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -106,6 +107,20 @@ def test_conditions_have_the_types_of_the_fields() -> None:
         conditions.one_of("i", []),
     ]
     assert all(one == NOTHING for one in nothing)
+
+
+def test_a_collection_is_made_in_the_dimension_of_an_array() -> None:
+    """Whether an array is true was asked, which NumPy refuses to say."""
+    import numpy as np
+
+    class Client:
+        def create_collection(self, name: str, **options: Any) -> tuple[str, int]:
+            return name, options["dimension"]
+
+    steps = Rows(Schema(), "body").upsert(lambda _: [ragstone.Point("a", np.array([1.0, 0.0]))], {})
+    next(steps)
+    create = steps.throw(ragstone.CollectionNotFound("notes"))
+    assert create(SimpleNamespace(name="notes", client=Client())) == ("notes", 2)
 
 
 @pytest.mark.parametrize("name", ["client", "async_client"])

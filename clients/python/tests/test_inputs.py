@@ -177,3 +177,40 @@ def test_what_goes_with_ids_alone_is_refused_with_a_filter(kind: str, terms: dic
     with pytest.raises(TypeError, match="go with ids, and not with a filter"):
         called(kind, lambda notes: notes.delete(filter=F.year == 2020, **terms))
     assert len(called(kind, lambda notes: notes.delete([1], **terms))) == 1
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda notes: notes.get("a1"),
+        lambda notes: notes.delete("a1"),
+        lambda notes: notes.delete(b"a1"),
+        lambda notes: notes.update([Update("a1", unset="year")]),
+        lambda notes: notes.search([1.0], fields="year"),
+        lambda notes: notes.search([1.0], with_vectors="title"),
+        lambda notes: notes.scroll_page(fields="year"),
+        lambda notes: notes.hybrid("lease", fields_searched="body"),
+        lambda notes: notes.recommend("a1"),
+        lambda notes: notes.recommend(["a1"], "b2"),
+        lambda notes: notes.ask("Why?", stop="END"),
+        lambda notes: notes.ingest_records("a.csv", "", "csv", text_fields="body"),
+        lambda notes: notes.client.embed("a lease"),
+        lambda notes: notes.client.count_tokens("a lease"),
+        lambda notes: notes.client.rerank("lease", "a lease", model="m"),
+        lambda notes: notes.client.create_key("a", "admin"),
+        lambda notes: notes.client.import_collection("a.parquet", "a", columns="year"),
+        lambda notes: notes.client.import_collection("a.parquet", "a", without="year"),
+    ],
+)
+def test_one_text_is_no_list_of_its_letters(kind: str, call: Callable[[Any], Any]) -> None:
+    """`delete("a1")` removed the points `a` and `1`, and `embed("a lease")` made seven vectors."""
+    with pytest.raises(TypeError, match="is a list, and not one text"):
+        called(kind, call)
+
+
+def test_what_is_no_content_is_no_document(kind: str) -> None:
+    """None was stored as a document without a text."""
+    with pytest.raises(TypeError, match=r"^`content` is a text .* NoneType"):
+        called(kind, lambda notes: notes.ingest_document("a.md", None))
+    with pytest.raises(TypeError, match=r"^documents\[0\]: `content` is a text"):
+        called(kind, lambda notes: notes.ingest_documents([{"id": "a.md", "content": None}]))

@@ -235,7 +235,8 @@ async def test_a_document_that_is_too_large_is_refused_and_the_stream_goes_on(ki
     async with connect(kind, failing.url) as client:
         done = await client.collection("notes").ingest_documents(documents)
     assert (done.stored, [(item.index, item.reason) for item in done.refused]) == (2, [(1, "REQUEST_TOO_LARGE")])
-    assert len(failing.streams) == 2
+    # Where grpcio hides why a stream has ended from who writes to it, the next one tells.
+    assert 2 <= len(failing.streams) <= 3
 
 
 async def test_a_stream_that_is_refused_for_good_raises(kind: str, failing: Failing) -> None:

@@ -351,5 +351,5 @@ def scored(hits: Sequence[Hit]) -> list[tuple[Document, float]]:
 def chosen(question: Question, hits: Sequence[Hit], k: int, weight: float) -> list[Document]:
     """Those of the hits that are chosen for being near and unlike each other."""
     with_vectors = [hit for hit in hits if hit.vector is not None]
-    places = spread(question.vector or (), [hit.vector for hit in with_vectors], k, weight)
+    places = spread(() if question.vector is None else question.vector, [hit.vector for hit in with_vectors], k, weight)
     return [document(with_vectors[place]) for place in places]

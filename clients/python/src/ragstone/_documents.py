@@ -65,6 +65,8 @@ class DocumentInput:
             if media_type is None and Path(self.id).suffix[1:].lower() not in EXTENSIONS:
                 media_type = "markdown"
             content = content.encode()
+        elif not isinstance(content, bytes):
+            raise TypeError(f"`content` is a text or the bytes of a file, and this is {type(content).__name__}")
         wire = v1.IngestDocumentRequest(
             collection=collection,
             id=self.id,

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from ragstone import v1
 from ragstone._columns import Columns
-from ragstone._values import Id, Value, fill, microseconds, moment, point_id, read_id, read_payload, set_id
+from ragstone._values import Id, Value, fill, microseconds, moment, point_id, read_id, read_payload, set_id, several
 from ragstone._vectors import VectorLike, any_vector, dense, dense_parts, packed, rows, set_any, varint
 
 T = TypeVar("T")
@@ -232,7 +232,7 @@ def set_update(wire: v1.PointUpdate, update: Update) -> None:
     """Fills an update."""
     set_id(wire.id, update.id)
     fill(wire.set, update.set)
-    wire.unset.extend(update.unset)
+    wire.unset.extend(several(update.unset, "unset"))
     if update.expires_at is not None:
         wire.expires_at = microseconds(update.expires_at)
     elif update.never_expires:

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from ragstone import v1
 from ragstone._enums import number
-from ragstone._values import set_id
+from ragstone._values import set_id, several
 from ragstone._vectors import MultiVector, SparseVector, VectorLike, set_dense, set_multi, set_sparse
 from ragstone.filters import FilterLike, as_wire
 
@@ -79,7 +79,7 @@ class TextQuery(Source):
 
     def _fill(self, wire: v1.Source) -> None:
         wire.text.query, wire.text.all_terms = self.text, self.all_terms
-        for name in self.fields or ():
+        for name in several(self.fields or (), "fields"):
             field = wire.text.fields.add(field=name)
             if isinstance(self.fields, Mapping):
                 field.boost = self.fields[name]
@@ -104,9 +104,9 @@ class Recommend(Source):
         recommend.strategy = number(v1.RecommendStrategy, "RECOMMEND_STRATEGY", self.strategy, "strategy")
         if self.ef is not None:
             recommend.ef = self.ef
-        for example in self.positive:
+        for example in several(self.positive, "positive"):
             _set_example(recommend.positive.add(), example)
-        for example in self.negative:
+        for example in several(self.negative, "negative"):
             _set_example(recommend.negative.add(), example)
 
 
@@ -214,12 +214,12 @@ class Query:
         if self.threshold is not None:
             wire.threshold = self.threshold
         if self.fields is not None:
-            wire.fields.extend(self.fields)
+            wire.fields.extend(several(self.fields, "fields"))
         wire.without_payload = not self.with_payload or (self.fields is not None and not self.fields)
         if self.with_vectors is True:
             wire.with_vectors = True
         elif self.with_vectors:
-            wire.vectors.extend(self.with_vectors)
+            wire.vectors.extend(several(self.with_vectors, "with_vectors"))
         if self.budget_ms is not None:
             wire.budget_ms = self.budget_ms
         wire.explain = self.explain

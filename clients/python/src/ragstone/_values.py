@@ -6,9 +6,11 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from ragstone import v1
+
+T = TypeVar("T")
 
 Id: TypeAlias = int | str
 """A point's id: an unsigned integer or a string. `1` and `"1"` are different points."""
@@ -200,6 +202,13 @@ def read_value(wire: v1.Value) -> Value:
 def read_payload(wire: Mapping[str, v1.Value]) -> dict[str, Value]:
     """The fields of a row that was read."""
     return {name: read_value(value) for name, value in wire.items()}
+
+
+def several(items: Iterable[T], name: str) -> Iterable[T]:
+    """The items of an argument. One text is refused: it is a sequence of its letters, for type checkers as well."""
+    if isinstance(items, (str, bytes)):
+        raise TypeError(f"`{name}` is a list, and not one text: write [...] around it")
+    return items
 
 
 def names(value: str | Iterable[str] | None) -> list[str]:

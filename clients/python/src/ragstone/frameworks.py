@@ -321,7 +321,7 @@ class Rows:
             yield lambda collection: collection.upsert(made, **options)
         except ragstone.CollectionNotFound:
             self.forget()
-            yield self._create(len(made[0].vector or ()))
+            yield self._create(0 if made[0].vector is None else len(made[0].vector))
             made = points(self.schema.fields)
             yield lambda collection: collection.upsert(made, **options)
         except ragstone.PayloadFieldType:

@@ -33,9 +33,10 @@ from ragstone._documents import (
 from ragstone._enums import number
 from ragstone._errors import RagstoneError
 from ragstone._items import AsyncItems, aiterate
+from ragstone._points import of_item
 from ragstone._progress import Progress, ProgressLike
 from ragstone._retry import request_id as new_request_id
-from ragstone._values import fill
+from ragstone._values import fill, several
 
 UNDER_WAY_MAX = 128
 """Documents of a stream that are sent and not acknowledged, at most; the server embeds those together that have come."""
@@ -115,7 +116,10 @@ class AsyncDocuments:
             numbers = itertools.count()
             async for document in aiterate(documents):
                 sequence = next(numbers)
-                wire = as_document(document).wire(self.name, new_request_id())
+                try:
+                    wire = as_document(document).wire(self.name, new_request_id())
+                except (TypeError, ValueError) as error:
+                    raise of_item("documents", sequence, error) from None
                 message = v1.IngestDocumentsRequest(sequence=sequence, document=wire)
                 yield sequence, message.SerializeToString()
 
@@ -170,7 +174,7 @@ class AsyncDocuments:
             content=content.encode() if isinstance(content, str) else content,
             id_field=id_field,
             title_field=title_field,
-            text_fields=text_fields,
+            text_fields=several(text_fields, "text_fields"),
         )
         fill(request.metadata, metadata or {})
         answer = await self._core.call(methods.INGEST_RECORDS, request, v1.IngestRecordsResponse, timeout)

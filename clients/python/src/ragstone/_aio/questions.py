@@ -22,6 +22,7 @@ from ragstone._rag import (
     read_enriched,
     reranking,
 )
+from ragstone._values import several
 from ragstone.filters import FilterLike, as_wire
 
 
@@ -177,7 +178,7 @@ class AsyncQuestions:
             max_tokens=max_tokens,
             temperature=temperature,
             top_p=top_p,
-            stop=stop,
+            stop=several(stop, "stop"),
             seed=seed,
         )
         stream, first = await self._core.open(methods.GENERATE, request, timeout)

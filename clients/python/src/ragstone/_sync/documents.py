@@ -32,11 +32,12 @@ from ragstone._documents import (
 from ragstone._enums import number
 from ragstone._errors import RagstoneError
 from ragstone._items import Items, iterate
+from ragstone._points import of_item
 from ragstone._progress import Progress, ProgressLike
 from ragstone._retry import request_id as new_request_id
 from ragstone._sync.core import Core
 from ragstone._sync.ingest import StreamOut
-from ragstone._values import fill
+from ragstone._values import fill, several
 
 UNDER_WAY_MAX = 128
 """Documents of a stream that are sent and not acknowledged, at most; the server embeds those together that have come."""
@@ -116,7 +117,10 @@ class Documents:
             numbers = itertools.count()
             for document in iterate(documents):
                 sequence = next(numbers)
-                wire = as_document(document).wire(self.name, new_request_id())
+                try:
+                    wire = as_document(document).wire(self.name, new_request_id())
+                except (TypeError, ValueError) as error:
+                    raise of_item("documents", sequence, error) from None
                 message = v1.IngestDocumentsRequest(sequence=sequence, document=wire)
                 yield sequence, message.SerializeToString()
 
@@ -171,7 +175,7 @@ class Documents:
             content=content.encode() if isinstance(content, str) else content,
             id_field=id_field,
             title_field=title_field,
-            text_fields=text_fields,
+            text_fields=several(text_fields, "text_fields"),
         )
         fill(request.metadata, metadata or {})
         answer = self._core.call(methods.INGEST_RECORDS, request, v1.IngestRecordsResponse, timeout)

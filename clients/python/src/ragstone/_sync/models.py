@@ -12,6 +12,7 @@ from ragstone._enums import number
 from ragstone._inference import Embeddings, Model, PulledModel, Reranked, TextRole, TokenCounts, read_model
 from ragstone._rag import DataMarking, Message, MessageLike, chat, marking_number, read_messages
 from ragstone._sync.core import Core
+from ragstone._values import several
 
 
 class Models:
@@ -40,7 +41,7 @@ class Models:
         overflow = "ON_OVERFLOW_TRUNCATE" if truncate else "ON_OVERFLOW_ERROR"
         request = v1.EmbedRequest(
             model=model or "",
-            texts=texts,
+            texts=several(texts, "texts"),
             role=number(v1.TextRole, "TEXT_ROLE", role, "role"),
             on_overflow=overflow,
         )
@@ -61,7 +62,13 @@ class Models:
         Raises what `embed` does, naming `passages[2]` or `query`.
         """
         overflow = "ON_OVERFLOW_TRUNCATE" if truncate else "ON_OVERFLOW_ERROR"
-        request = v1.RerankRequest(model=model, query=query, passages=passages, top_k=top_k or 0, on_overflow=overflow)
+        request = v1.RerankRequest(
+            model=model,
+            query=query,
+            passages=several(passages, "passages"),
+            top_k=top_k or 0,
+            on_overflow=overflow,
+        )
         answer = self._core.call(methods.RERANK, request, v1.RerankResponse, timeout)
         return [Reranked(one.index, one.score, one.tokens, one.truncated) for one in answer.passages]
 
@@ -69,7 +76,7 @@ class Models:
         self, texts: Sequence[str], *, model: str | None = None, timeout: float | None = None
     ) -> TokenCounts:
         """Counts the tokens of texts as a model does (`gpt-4o`, an embedding model), without special tokens. Raises what `embed` does."""
-        request = v1.CountTokensRequest(model=model or "", texts=texts)
+        request = v1.CountTokensRequest(model=model or "", texts=several(texts, "texts"))
         answer = self._core.call(methods.COUNT_TOKENS, request, v1.CountTokensResponse, timeout)
         return TokenCounts(list(answer.tokens), answer.estimated)
 

@@ -31,6 +31,7 @@ from ragstone._enums import number
 from ragstone._errors import Aborted, missing
 from ragstone._schema import Metric, metric_number
 from ragstone._sync.core import Core
+from ragstone._values import several
 from ragstone.filters import FilterLike, as_wire
 
 
@@ -151,8 +152,8 @@ class Operator:
             number_rows=number_rows,
             vector_column=vector_column or "",
             expires_at_column=expires_at_column or "",
-            columns=columns or (),
-            except_columns=without,
+            columns=several(columns or (), "columns"),
+            except_columns=several(without, "without"),
             metric=metric_number(metric),
             format=file_format(format),
             batch_rows=batch_rows,
@@ -235,7 +236,7 @@ class Operator:
         `manage on notes-* max 20` makes no further collection or alias while so many have names that it fits. Raises
         `InvalidArgument`, naming the field (`grants[1]`).
         """
-        request = create_key_request(name, list(grants), claims, limits, expires_at)
+        request = create_key_request(name, list(several(grants, "grants")), claims, limits, expires_at)
         answer = self._core.call(methods.CREATE_KEY, request, v1.CreateKeyResponse, timeout)
         return NewKey(read_key(answer.key), answer.secret)
 

@@ -38,7 +38,7 @@ from ragstone._retry import request_id as new_request_id
 from ragstone._sync.core import Core
 from ragstone._sync.ingest import StreamOut
 from ragstone._transport import ColumnsTransport, Send
-from ragstone._values import Id, point_id, read_value
+from ragstone._values import Id, point_id, read_value, several
 from ragstone.filters import FilterLike, as_wire
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ class Points:
         method = methods.DELETE_POINTS_WHERE
         if ids is not None:
             method = methods.DELETE_POINTS
-            request.ids.extend(map(point_id, ids))
+            request.ids.extend(map(point_id, several(ids, "ids")))
             request.request_id = request_id or new_request_id()
             request.preconditions.extend(precondition.wire() for precondition in preconditions)
         answer = self._core.call(method, request, v1.DeletePointsResponse, timeout)
@@ -291,7 +291,7 @@ class Points:
         """
         request = v1.GetPointsRequest(
             collection=self.name,
-            ids=map(point_id, ids),
+            ids=map(point_id, several(ids, "ids")),
             with_vectors=with_vectors,
             at_least=self._core.written.at_least,
         )
@@ -364,7 +364,7 @@ class Points:
             page_size=page_size or 0,
             page_token=page_token,
             with_vectors=with_vectors,
-            fields=fields,
+            fields=None if fields is None else several(fields, "fields"),
             without_payload=not with_payload or (fields is not None and not fields),
             at_least=self._core.written.at_least,
             after_id=None if after_id is None else point_id(after_id),

@@ -23,6 +23,7 @@ from ragstone._rag import (
 )
 from ragstone._sync.core import Core
 from ragstone._sync.generation import Generation
+from ragstone._values import several
 from ragstone.filters import FilterLike, as_wire
 
 
@@ -178,7 +179,7 @@ class Questions:
             max_tokens=max_tokens,
             temperature=temperature,
             top_p=top_p,
-            stop=stop,
+            stop=several(stop, "stop"),
             seed=seed,
         )
         stream, first = self._core.open(methods.GENERATE, request, timeout)
