@@ -294,6 +294,11 @@ async def test_many_nodes_come_in_batches_and_pages(place: dict[str, Any], name:
     many = [TextNode(id_=f"{number:04}", text=str(number), embedding=[1.0, number / 100]) for number in range(1_201)]
     assert len(store.add(many)) == 1_201
     assert sorted(one.node_id for one in store.get_nodes()) == [one.node_id for one in many]
+    # Of 10,001 ids a filter was made, which has 10,000 values at most.
+    store.delete_nodes([f"{number:05}" for number in range(10_000)] + [one.node_id for one in many[1:]])
+    assert [one.node_id for one in store.get_nodes()] == [many[0].node_id]
+    await store.adelete_nodes([many[0].node_id])
+    assert await store.aget_nodes() == []
     await store.aclose()
 
 

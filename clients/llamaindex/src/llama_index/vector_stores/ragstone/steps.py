@@ -62,6 +62,14 @@ class StoreSteps:
         """Removes nodes by id, by filter, or by both."""
         if ids is None and wanted is None:
             raise ValueError("either node_ids or filters; `clear` removes all")
+        if ids is not None and wanted is None:
+            # A filter has fewer values than there may be ids.
+            try:
+                for start in range(0, len(ids), IDS_MAX):
+                    yield partial(_delete, ids[start : start + IDS_MAX], options)
+            except CollectionNotFound:
+                pass
+            return
         try:
             condition = yield from self._condition(ids, None, wanted)
         except CollectionNotFound:
@@ -185,6 +193,10 @@ def spread(query: VectorStoreQuery, hits: Sequence[Hit], k: int, threshold: floa
 
 def _get(ids: Sequence[str], collection: Any) -> Any:
     return collection.get(ids)
+
+
+def _delete(ids: Sequence[str], options: Mapping[str, Any], collection: Any) -> Any:
+    return collection.delete(ids, **options)
 
 
 def _page(condition: Filter | None, token: str, collection: Any) -> Any:
