@@ -11,6 +11,8 @@ def blocking() -> float | None:
     with ragstone.connect(timeout=1.0) as client:
         notes: ragstone.Collection = client.create_collection("notes", dimension=2, fields={"year": "int"})
         receipt: WriteReceipt = notes.upsert([Point(1, [1.0, 2.0]), (2, [1.0, 2.0], {"a": 1}), {"id": 3}])
+        # As an array of NumPy's does, these have a length and an order, and are no sequence.
+        notes.upsert_columns({1: "a", 2: "b"}.keys(), [[1.0, 2.0], [2.0, 1.0]])
         both: Filter = (F.year >= 2020) & ~(F.lang == "en") | F.tags.contains(["a"])
         found: QueryResult = notes.search([1.0, 2.0], k=receipt.points, filter=both)
         first: Hit = found[0]

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ragstone._values import Id
+from ragstone._values import Ids
 from ragstone._vectors import numbers, table
 
 
@@ -29,7 +29,7 @@ class Columns:
     """Whether an id may be found to be negative."""
 
 
-def columns_of(ids: Sequence[Id], vectors: Any, payloads: Sequence[Mapping[str, Any]] | None) -> Columns | None:
+def columns_of(ids: Ids, vectors: Any, payloads: Sequence[Mapping[str, Any]] | None) -> Columns | None:
     """The columns, of one length, that can go beside a message; None where they are no arrays, or do not lie so."""
     rows = table(vectors)
     if rows is None:
@@ -44,7 +44,7 @@ def columns_of(ids: Sequence[Id], vectors: Any, payloads: Sequence[Mapping[str, 
     )
 
 
-def check_lengths(ids: Sequence[Id], vectors: Any, payloads: Sequence[Mapping[str, Any]] | None) -> None:
+def check_lengths(ids: Ids, vectors: Any, payloads: Sequence[Mapping[str, Any]] | None) -> None:
     """Raises `ValueError` for columns of different lengths."""
     if payloads is not None and len(payloads) != len(ids):
         raise ValueError(f"there are {len(ids)} ids and {len(payloads)} payloads")

@@ -11,7 +11,19 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from ragstone import v1
 from ragstone._columns import Columns
-from ragstone._values import Id, Value, fill, microseconds, moment, point_id, read_id, read_payload, set_id, several
+from ragstone._values import (
+    Id,
+    Ids,
+    Value,
+    fill,
+    microseconds,
+    moment,
+    point_id,
+    read_id,
+    read_payload,
+    set_id,
+    several,
+)
 from ragstone._vectors import VectorLike, any_vector, dense, dense_parts, packed, rows, set_any, varint
 
 T = TypeVar("T")
@@ -190,7 +202,7 @@ def points_bytes(points: Iterable[PointLike], key: bytes) -> Iterator[list[bytes
 
 
 def columns_bytes(
-    ids: Sequence[Id],
+    ids: Ids,
     vectors: Any,
     payloads: Sequence[Mapping[str, Any]] | None,
     key: bytes,

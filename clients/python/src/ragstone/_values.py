@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -14,6 +14,9 @@ T = TypeVar("T")
 
 Id: TypeAlias = int | str
 """A point's id: an unsigned integer or a string. `1` and `"1"` are different points."""
+
+Ids: TypeAlias = Collection[Id]
+"""A column of ids: a list, a range, an array of NumPy's, which is no `Sequence` to type checkers."""
 
 FieldType: TypeAlias = Literal["bool", "int", "float", "string", "timestamp", "strings", "geo", "json"]
 """The type of a payload field: `bool`, `int` (64 bits), `float`, `str`, `datetime`, `list[str]`, `GeoPoint`, `dict` or `Json`."""

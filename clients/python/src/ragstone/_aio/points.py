@@ -37,7 +37,7 @@ from ragstone._points import (
 )
 from ragstone._progress import Progress, ProgressLike
 from ragstone._retry import request_id as new_request_id
-from ragstone._values import Id, point_id, read_value, several
+from ragstone._values import Id, Ids, point_id, read_value, several
 from ragstone.filters import FilterLike, as_wire
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class AsyncPoints:
 
     async def upsert_columns(
         self,
-        ids: Sequence[Id],
+        ids: Ids,
         vectors: Any,
         payloads: Sequence[Mapping[str, Any]] | None = None,
         *,

@@ -38,7 +38,7 @@ from ragstone._retry import request_id as new_request_id
 from ragstone._sync.core import Core
 from ragstone._sync.ingest import StreamOut
 from ragstone._transport import ColumnsTransport, Send
-from ragstone._values import Id, point_id, read_value, several
+from ragstone._values import Id, Ids, point_id, read_value, several
 from ragstone.filters import FilterLike, as_wire
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Points:
 
     def upsert_columns(
         self,
-        ids: Sequence[Id],
+        ids: Ids,
         vectors: Any,
         payloads: Sequence[Mapping[str, Any]] | None = None,
         *,
