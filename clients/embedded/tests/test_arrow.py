@@ -99,6 +99,9 @@ def test_what_does_not_fit_is_named(client: ragstone.Client, tmp_path: Path) -> 
         ragstone_embedded.to_arrow(client.collection("rows"), filter=F.nobody == 1)
     with ragstone.connect("http://127.0.0.1:1") as server, pytest.raises(TypeError, match="an engine of this process"):
         ragstone_embedded.import_arrow(server, "rows", table())
+    for columns in ({"columns": "year"}, {"without": "year"}):
+        with pytest.raises(TypeError, match="is a list, and not one text"):
+            ragstone_embedded.import_arrow(client, "rows", table(), **columns)
     assert not (tmp_path / "rows").exists()
 
 

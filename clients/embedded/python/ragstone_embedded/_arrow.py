@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ragstone import Client, Collection, FilterLike
+from ragstone._values import several
 from ragstone.aio import AsyncClient, AsyncCollection
 from ragstone.filters import as_wire
 
@@ -57,8 +58,8 @@ def _options(
         "number_rows": number_rows,
         "vector": vector,
         "expires_at": expires_at,
-        "columns": None if columns is None else list(columns),
-        "without": list(without),
+        "columns": None if columns is None else list(several(columns, "columns")),
+        "without": list(several(without, "without")),
     }
 
 
