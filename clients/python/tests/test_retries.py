@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 from typing import Any
 
 import grpc
@@ -250,6 +251,27 @@ async def test_a_stream_that_is_refused_for_good_raises(kind: str, failing: Fail
             await client.collection("notes").ingest([(1, [1.0])])
     # Where grpcio hides why a stream has ended from who writes to it, the next one tells.
     assert 1 <= len(failing.streams) <= 4
+
+
+async def test_a_pause_beyond_the_deadline_is_not_waited(kind: str, failing: Failing) -> None:
+    """A stream that had a second slept for as long as the server asked for."""
+
+    def stream(_number: int, requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
+        next(requests)
+        fail(context, EXHAUSTED, details(reason="RATE_LIMITED", retry_after=30))
+        yield b""
+
+    failing.stream = stream
+    failing.answer = lambda _: (EXHAUSTED, details(reason="RATE_LIMITED", retry_after=30))
+    started = monotonic()
+    async with connect(kind, failing.url) as client:
+        notes = client.collection("notes")
+        with pytest.raises(ResourceExhausted) as told:
+            await notes.ingest([(1, [1.0])], timeout=10)
+        assert told.value.retry_after == 30
+        with pytest.raises(ResourceExhausted):
+            await notes.count(timeout=10)
+    assert monotonic() - started < 10
 
 
 def test_pauses_double_up_to_a_bound_and_respect_the_server() -> None:

@@ -115,4 +115,7 @@ class AsyncStreamOut:
         self._failures += 1
         if self._failures > self._core.retries or not may_repeat(error, Repeat.SAFE):
             raise error
-        await asyncio.sleep(pause(self._failures, error))
+        seconds = pause(self._failures, error)
+        if self._limit is not None and monotonic() + seconds >= self._started + self._limit:
+            raise error
+        await asyncio.sleep(seconds)

@@ -116,4 +116,7 @@ class StreamOut:
         self._failures += 1
         if self._failures > self._core.retries or not may_repeat(error, Repeat.SAFE):
             raise error
-        time.sleep(pause(self._failures, error))
+        seconds = pause(self._failures, error)
+        if self._limit is not None and monotonic() + seconds >= self._started + self._limit:
+            raise error
+        time.sleep(seconds)
