@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +15,16 @@ import grpc
 import pytest
 from conftest import connect
 
-from ragstone import DeadlineExceeded, InvalidArgument, RagstoneError, ResourceExhausted, Unavailable, _retry, v1
+from ragstone import (
+    Cancelled,
+    DeadlineExceeded,
+    InvalidArgument,
+    RagstoneError,
+    ResourceExhausted,
+    Unavailable,
+    _retry,
+    v1,
+)
 from ragstone._methods import Repeat
 
 pytestmark = pytest.mark.server_only("there is no connection that fails")
@@ -183,6 +194,44 @@ async def test_deadlines_are_those_of_the_client_and_of_the_call(kind: str, fail
             await client.collection("notes").count(timeout=0.1)
         released.set()
         assert await client.with_options(timeout=60).collection("notes").count() == 7
+
+
+async def test_who_is_in_a_call_when_the_client_is_closed_is_told(kind: str, failing: Failing) -> None:
+    """A task was as if it had been cancelled itself, which groups of tasks pass over."""
+    if kind == "async" and sys.version_info < (3, 11):
+        pytest.skip("a task does not know there that it is not cancelled")
+    begun, released = threading.Event(), threading.Event()
+
+    def hang(_: int) -> bytes:
+        begun.set()
+        released.wait(60)
+        return COUNTED
+
+    failing.answer = hang
+    client = connect(kind, failing.url)
+    with ThreadPoolExecutor(1) as threads:
+        if kind == "async":
+            call: Any = asyncio.create_task(client.collection("notes").count())
+        else:
+            call = asyncio.wrap_future(threads.submit(client.inner.collection("notes").count))
+        while not begun.is_set():
+            await asyncio.sleep(0.01)
+        await client.close()
+        with pytest.raises(Cancelled):
+            await call
+        released.set()
+
+    if kind == "async":
+        begun.clear()
+        released.clear()
+        async with connect(kind, failing.url) as client:
+            call = asyncio.create_task(client.collection("notes").count())
+            while not begun.is_set():
+                await asyncio.sleep(0.01)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+        released.set()
 
 
 async def test_nobody_listens(kind: str) -> None:

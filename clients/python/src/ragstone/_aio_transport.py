@@ -82,6 +82,11 @@ def _translated(error: grpc.aio.AioRpcError) -> RagstoneError:
     return error_of(code, message, error.trailing_metadata())
 
 
+def _is_cancelled() -> bool:
+    """Whether it is the task that was cancelled: gRPC raises the same in one whose call it gave up. Before Python 3.11 nobody can tell."""
+    return getattr(asyncio.current_task(), "cancelling", lambda: 1)() > 0
+
+
 class _OfLoop:
     """The channel of one loop."""
 
@@ -124,6 +129,10 @@ class AsyncGrpcTransport:
             answer: bytes = await call(request, timeout=timeout, metadata=self._metadata)
         except grpc.aio.AioRpcError as error:
             raise _translated(error) from None
+        except asyncio.CancelledError:
+            if self._is_closed and not _is_cancelled():
+                raise error_of(grpc.StatusCode.CANCELLED, "the client was closed", None) from None
+            raise
         return answer
 
     def stream(self, path: str, request: bytes, timeout: float | None) -> AsyncReading:
