@@ -164,6 +164,8 @@ def some_points() -> Iterator[tuple[int, list[float], dict[str, Any]]]:
         (lambda notes: notes.upsert([(1, [1.0], {"text": "\ud800"})]), r"^points\[0\]: `text`: .*surrogates"),
         (lambda notes: notes.upsert([(1, [1.0], {"rest": Json({"a": 1, "b": math.nan})})]), r"`rest\.b`: "),
         (lambda notes: notes.upsert([Point(1, [1.0], expires_at=pd.NaT)]), r"^points\[0\]: `expires_at`: NaT"),
+        (lambda notes: notes.upsert([Point(1, [1.0], expires_at=3_600)]), r"^points\[0\]: `expires_at` is a datetime"),
+        (lambda notes: notes.update([Update(1, expires_at=datetime.timedelta(1))]), r"^updates\[0\]: `expires_at` is"),
     ],
 )
 def test_the_item_and_the_field_are_named_that_are_wrong(kind: str, call: Callable[[Any], Any], complaint: str) -> None:

@@ -49,6 +49,8 @@ Value: TypeAlias = bool | int | float | str | datetime | list[str] | GeoPoint | 
 
 def microseconds(moment: datetime, name: str = "expires_at") -> int:
     """Microseconds since 1970 UTC; a moment without a zone is taken as UTC. `name` is the field's, for errors."""
+    if not isinstance(moment, datetime):
+        raise TypeError(f"`{name}` is a datetime, and this is {type(moment).__name__}")
     if moment != moment:
         # pandas has its NaT for a datetime.
         raise ValueError(f"`{name}`: NaT is no moment; None leaves it out")
