@@ -149,6 +149,18 @@ def test_a_row_of_pandas_is_a_vector(kind: str) -> None:
     assert [list(point.vector.values) for point in points] == [[1.0, 2.0], [3.0, 4.0]]
 
 
+def test_a_batch_of_searches_is_searched_as_one_is(kind: str) -> None:
+    terms: dict[str, Any] = {"by": "title", "ef": 70, "exact": True, "threshold": 0.5, "with_vectors": ["title"]}
+    [request] = called(kind, lambda notes: notes.search_batch(np.eye(2), 3, **terms))
+    queries = v1.BatchQueryRequest.FromString(request).queries
+    [one] = called(kind, lambda notes: notes.search([0.0, 1.0], 3, **terms))
+    alone = v1.QueryRequest.FromString(one)
+    alone.collection = ""
+    assert (len(queries), queries[1]) == (2, alone)
+    [request] = called(kind, lambda notes: notes.search_batch(np.eye(2)))
+    assert [list(query.vector.values) for query in v1.BatchQueryRequest.FromString(request).queries] == [[1, 0], [0, 1]]
+
+
 def some_points() -> Iterator[tuple[int, list[float], dict[str, Any]]]:
     for number in range(5):
         yield number, [1.0], {"year": object() if number == 3 else number}

@@ -191,13 +191,23 @@ class AsyncSearch:
         vectors: Any,
         k: int = 10,
         *,
+        by: str = "",
         filter: FilterLike = None,
+        ef: int | None = None,
+        exact: bool = False,
+        threshold: float | None = None,
         fields: Sequence[str] | None = None,
         with_payload: bool = True,
+        with_vectors: bool | Sequence[str] = False,
         timeout: float | None = None,
     ) -> list[QueryResult]:
-        """The `k` nearest points of each row of an array of shape (queries, dimension), or of each of a sequence of vectors. As `query_batch`."""
-        queries = [Query(memoryview(row).cast("f"), k, filter, None, fields, with_payload) for row in rows(vectors)]
+        """The `k` nearest points of each row of an array of shape (queries, dimension), or of each of a sequence of vectors. As `query_batch`;
+        the arguments are those of `search`.
+        """
+        is_plain = not by and ef is None and not exact
+        asked = (memoryview(row).cast("f") for row in rows(vectors))
+        sources = asked if is_plain else (Nearest(vector, by, ef, exact) for vector in asked)
+        queries = [Query(one, k, filter, threshold, fields, with_payload, with_vectors) for one in sources]
         return await self.query_batch(queries, timeout=timeout)
 
     async def explain(
