@@ -49,6 +49,8 @@ def on_the_wire(value: Any) -> v1.Value:
         (Rank.HIGH, v1.Value(int_value=3)),
         (Ratio.HALF, v1.Value(float_value=0.5)),
         ([Kind.PAPER], v1.Value(strings_value=v1.Strings(values=["paper"]))),
+        (np.array(["paper", "book"]), v1.Value(strings_value=v1.Strings(values=["paper", "book"]))),
+        (np.array(["paper"], dtype=object), v1.Value(strings_value=v1.Strings(values=["paper"]))),
         (np.datetime64("2024-05-01"), v1.Value(timestamp_value=MICROSECONDS)),
         (np.datetime64("2024-05-01T00:00:00.000000001", "ns"), v1.Value(timestamp_value=MICROSECONDS)),
         (pd.Series([DAY]).to_numpy()[0], v1.Value(timestamp_value=MICROSECONDS)),
@@ -86,6 +88,13 @@ def test_what_a_field_cannot_be_is_refused_by_its_name(value: Any, complaint: st
 def test_operands_that_are_no_text_are_refused_by_the_field(build: Callable[[Any], Filter]) -> None:
     with pytest.raises(TypeError, match=r"^`field`: a str is asked for"):
         build(1)
+
+
+def test_texts_of_numpy_are_those_of_frameworks() -> None:
+    """A list in a Parquet file is an array in a data frame, and was no JSON."""
+    tags = np.array(["a", np.array(["b"])], dtype=object)
+    metadata = {"tags": np.array(["a", "b"], dtype=object), "kind": np.str_("x"), "deep": tags}
+    assert columns([metadata], {}, ()) == [({"tags": ["a", "b"], "kind": "x"}, {"deep": ["a", ["b"]]})]
 
 
 def test_members_of_enums_are_texts_in_lists_of_frameworks() -> None:

@@ -129,6 +129,9 @@ def set_value(wire: v1.Value, value: Any, name: str) -> None:
         set_value(wire, int(value) if isinstance(value, int) else float(value), name)
     elif hasattr(value, "item") and getattr(value, "ndim", 1) == 0:
         _set_single(wire, value, name)
+    elif hasattr(value, "tolist") and getattr(value, "ndim", 0) == 1:
+        # An array of texts: so data frames have the lists of a Parquet file.
+        set_value(wire, value.tolist(), name)
     elif value is None:
         raise TypeError(f"`{name}`: None is no value: F[{name!r}].exists(), or ~F[{name!r}].exists()")
     else:
@@ -207,6 +210,11 @@ def read_value(wire: v1.Value) -> Value:
 def read_payload(wire: Mapping[str, v1.Value]) -> dict[str, Value]:
     """The fields of a row that was read."""
     return {name: read_value(value) for name, value in wire.items()}
+
+
+def as_text(item: Any) -> str:
+    """As a list of strings holds it. Of a member of an enum that is text, `str` would make its name."""
+    return item if isinstance(item, str) else str(item)
 
 
 def several(items: Iterable[T], name: str) -> Iterable[T]:

@@ -20,7 +20,7 @@ import ragstone
 import ragstone.aio
 from ragstone._points import Point
 from ragstone._schema import Metric
-from ragstone._values import INT_MAX, INT_MIN, FieldType, GeoPoint, Json
+from ragstone._values import INT_MAX, INT_MIN, FieldType, GeoPoint, Json, as_text
 from ragstone.filters import F, Filter
 
 __all__ = [
@@ -185,9 +185,12 @@ def type_of(value: Any) -> FieldType | None:
 
 
 def plain(value: Any) -> Any:
-    """NumPy's numbers and bools as Python's own, also in arrays, lists and dicts; anything else as it is."""
-    if getattr(getattr(value, "dtype", None), "kind", "") in ("b", "i", "u", "f"):
+    """NumPy's numbers, bools and texts as Python's own, also in arrays, lists and dicts; anything else as it is."""
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    if kind in ("b", "i", "u", "f", "U"):
         return value.tolist()
+    if kind == "O" and getattr(value, "ndim", 0) > 0:
+        return plain(value.tolist())
     if type(value) in (list, tuple):
         return type(value)(plain(item) for item in value)
     return {name: plain(item) for name, item in value.items()} if type(value) is dict else value
@@ -209,13 +212,8 @@ def fitting(value: Any, kind: FieldType) -> Any:
     if kind == "int" and isinstance(value, float) and value.is_integer():
         return int(value)
     if kind == "strings":
-        return [value] if isinstance(value, str) else list(map(_text, value)) if type_of(value) == kind else value
+        return [value] if isinstance(value, str) else list(map(as_text, value)) if type_of(value) == kind else value
     return value
-
-
-def _text(item: Any) -> str:
-    """As a list of strings holds it. Of a member of an enum that is text, `str` would make its name."""
-    return item if isinstance(item, str) else str(item)
 
 
 def columns(
@@ -358,7 +356,7 @@ class Conditions:
         """The field is one of these values, or a list of strings that holds one."""
         kind = self.known.get(name)
         if kind == "strings":
-            return F[name].contains(map(_text, values))
+            return F[name].contains(map(as_text, values))
         fit = [fitted for value in values if (fitted := self._fitted(value, kind)) is not None]
         if not fit or kind is None:
             return NOTHING
