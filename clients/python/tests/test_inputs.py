@@ -51,6 +51,7 @@ def on_the_wire(value: Any) -> v1.Value:
         ([Kind.PAPER], v1.Value(strings_value=v1.Strings(values=["paper"]))),
         (np.array(["paper", "book"]), v1.Value(strings_value=v1.Strings(values=["paper", "book"]))),
         (np.array(["paper"], dtype=object), v1.Value(strings_value=v1.Strings(values=["paper"]))),
+        (datetime.date(2024, 5, 1), v1.Value(timestamp_value=MICROSECONDS)),
         (np.datetime64("2024-05-01"), v1.Value(timestamp_value=MICROSECONDS)),
         (np.datetime64("2024-05-01T00:00:00.000000001", "ns"), v1.Value(timestamp_value=MICROSECONDS)),
         (pd.Series([DAY]).to_numpy()[0], v1.Value(timestamp_value=MICROSECONDS)),
@@ -73,7 +74,7 @@ def test_values_are_what_they_mean(value: Any, expected: v1.Value) -> None:
         (pd.NaT, "NaT is no moment"),
         (np.datetime64("NaT"), "NaT is no moment"),
         (np.timedelta64(1, "ns"), "no values of the type timedelta64"),
-        (datetime.date(2024, 5, 1), "write a datetime"),
+        (datetime.time(12), "no values of the type time"),
         (None, "None is no value"),
         (pd.NA, "no values of the type NAType"),
     ],
@@ -95,6 +96,12 @@ def test_texts_of_numpy_are_those_of_frameworks() -> None:
     tags = np.array(["a", np.array(["b"])], dtype=object)
     metadata = {"tags": np.array(["a", "b"], dtype=object), "kind": np.str_("x"), "deep": tags}
     assert columns([metadata], {}, ()) == [({"tags": ["a", "b"], "kind": "x"}, {"deep": ["a", ["b"]]})]
+
+
+def test_dates_are_moments_of_frameworks_too() -> None:
+    day = datetime.date(2024, 5, 1)
+    assert columns([{"day": day}], {}, ()) == [({"day": day}, {})]
+    assert Conditions({"day": "timestamp"}).bound("day", ">=", day) == (F.day >= DAY)
 
 
 def test_members_of_enums_are_texts_in_lists_of_frameworks() -> None:

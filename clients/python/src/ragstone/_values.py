@@ -19,7 +19,9 @@ Ids: TypeAlias = Collection[Id]
 """A column of ids: a list, a range, an array of NumPy's, which is no `Sequence` to type checkers."""
 
 FieldType: TypeAlias = Literal["bool", "int", "float", "string", "timestamp", "strings", "geo", "json"]
-"""The type of a payload field: `bool`, `int` (64 bits), `float`, `str`, `datetime`, `list[str]`, `GeoPoint`, `dict` or `Json`."""
+"""The type of a payload field: `bool`, `int` (64 bits), `float`, `str`, `datetime`, `list[str]`, `GeoPoint`, `dict` or `Json`.
+A `date` is kept as its midnight in UTC.
+"""
 
 INT_MIN, INT_MAX, ID_MAX = -(1 << 63), (1 << 63) - 1, (1 << 64) - 1
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -110,6 +112,9 @@ def set_value(wire: v1.Value, value: Any, name: str) -> None:
         wire.float_value = value
     elif isinstance(value, datetime):
         wire.timestamp_value = microseconds(value, name)
+    elif isinstance(value, date):
+        # Its midnight, as in an import of Arrow's dates.
+        wire.timestamp_value = microseconds(datetime(value.year, value.month, value.day), name)
     elif isinstance(value, GeoPoint):
         wire.geo_value.lat, wire.geo_value.lon = value.lat, value.lon
         wire.geo_value.SetInParent()
@@ -135,8 +140,7 @@ def set_value(wire: v1.Value, value: Any, name: str) -> None:
     elif value is None:
         raise TypeError(f"`{name}`: None is no value: F[{name!r}].exists(), or ~F[{name!r}].exists()")
     else:
-        kept = "write a datetime, or its isoformat()" if isinstance(value, date) else "Json(...) keeps what JSON can"
-        raise TypeError(f"`{name}`: a payload has no values of the type {kind.__name__}; {kept}")
+        raise TypeError(f"`{name}`: a payload has no values of the type {kind.__name__}; Json(...) keeps what JSON can")
 
 
 def _set_single(wire: v1.Value, value: Any, name: str) -> None:

@@ -12,7 +12,7 @@ import operator
 import threading
 from collections.abc import Awaitable, Callable, Container, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date
 from os import PathLike
 from typing import Any, TypeAlias, TypeVar
 
@@ -196,7 +196,7 @@ def plain(value: Any) -> Any:
     return {name: plain(item) for name, item in value.items()} if type(value) is dict else value
 
 
-TYPES: list[tuple[type, FieldType]] = [(str, "string"), (datetime, "timestamp"), (GeoPoint, "geo")]
+TYPES: list[tuple[type, FieldType]] = [(str, "string"), (date, "timestamp"), (GeoPoint, "geo")]
 
 
 def fitting(value: Any, kind: FieldType) -> Any:
