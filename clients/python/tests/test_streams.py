@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import itertools
+import sys
+import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -95,6 +97,43 @@ async def test_who_waits_for_an_answer_is_told_that_the_call_was_given_up(refusi
         await came(stream.read())
     assert told.value.code == "CANCELLED"
     await came(transport.close())
+
+
+async def test_who_reads_is_told_that_another_gave_the_call_up(kind: str) -> None:
+    """A task that read an answer as it came was as if it had been cancelled itself."""
+    if kind == "async" and sys.version_info < (3, 11):
+        pytest.skip("a task does not know there that it is not cancelled")
+    released = threading.Event()
+
+    def answers(_request: bytes, _call: Any) -> Iterator[bytes]:
+        yield b"first"
+        released.wait(PATIENCE_S)
+
+    class Hanging(grpc.GenericRpcHandler):
+        def service(self, _: Any) -> Any:
+            return grpc.unary_stream_rpc_method_handler(answers)
+
+    with ThreadPoolExecutor(3) as threads:
+        server = grpc.server(threads, [Hanging()])
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        reached = endpoint(f"http://127.0.0.1:{port}", None, None, None, PATIENCE_S, None)
+        transport: Any = AsyncGrpcTransport(reached) if kind == "async" else GrpcTransport(reached)
+        stream = transport.stream(methods.GENERATE.path, b"", PATIENCE_S)
+        assert await came(stream.read()) == b"first"
+        reading: Any = (
+            asyncio.create_task(stream.read())
+            if kind == "async"
+            else asyncio.get_running_loop().run_in_executor(threads, stream.read)
+        )
+        await asyncio.sleep(0.1)
+        stream.cancel()
+        with pytest.raises(RagstoneError) as told:
+            await reading
+        assert told.value.code == "CANCELLED"
+        released.set()
+        await came(transport.close())
+        server.stop(None).wait()
 
 
 class Prompt:

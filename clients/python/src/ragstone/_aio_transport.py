@@ -130,9 +130,9 @@ class AsyncGrpcTransport:
         except grpc.aio.AioRpcError as error:
             raise _translated(error) from None
         except asyncio.CancelledError:
-            if self._is_closed and not _is_cancelled():
-                raise error_of(grpc.StatusCode.CANCELLED, "the client was closed", None) from None
-            raise
+            if _is_cancelled():
+                raise
+            raise error_of(grpc.StatusCode.CANCELLED, "the client was closed", None) from None
         return answer
 
     def stream(self, path: str, request: bytes, timeout: float | None) -> AsyncReading:
@@ -170,6 +170,10 @@ class _Answers:
             answer = await self._call.read()
         except grpc.aio.AioRpcError as error:
             raise _translated(error) from None
+        except asyncio.CancelledError:
+            if _is_cancelled():
+                raise
+            raise error_of(grpc.StatusCode.CANCELLED, "the call was given up", None) from None
         return None if answer is grpc.aio.EOF else answer
 
     def cancel(self) -> None:
