@@ -30,7 +30,7 @@ use crate::collection::{Collection, CollectionCore, CollectionInfo};
 use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::limits::{FILTER_DEPTH_MAX, FILTER_TERMS_MAX, PAYLOAD_BYTES_MAX, check_limit};
-use crate::payload::{Filter, Payload, Value};
+use crate::payload::{CompiledFilter, FieldTable, Filter, Payload, Value};
 
 /// The rows that a handle shows of a collection: those that pass a filter.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +40,8 @@ pub struct RowFilter {
     fields: Vec<String>,
     /// Tells its requests from those of others, also after a restart.
     tag: String,
+    /// Whether it shows nothing, as the fields at hand are not of the types that it asks for.
+    is_misfit: bool,
 }
 
 impl RowFilter {
@@ -55,12 +57,13 @@ impl RowFilter {
         fields.sort_unstable();
         fields.dedup();
         let tag = tag::of(&filter);
-        Ok(RowFilter { filter, fields, tag })
+        Ok(RowFilter { filter, fields, tag, is_misfit: false })
     }
 
     /// Shows no row.
     pub(crate) fn none() -> Arc<RowFilter> {
-        Arc::new(RowFilter { filter: Filter::Or(Vec::new()), fields: Vec::new(), tag: String::new() })
+        let filter = Filter::Or(Vec::new());
+        Arc::new(RowFilter { filter, fields: Vec::new(), tag: String::new(), is_misfit: false })
     }
 
     /// The filter.
@@ -74,7 +77,16 @@ impl RowFilter {
 
     /// Whether a row with these values is shown.
     pub(crate) fn shows(&self, payload: &Payload) -> bool {
-        self.filter.passes(payload) == Some(true)
+        !self.is_misfit && self.filter.passes(payload) == Some(true)
+    }
+
+    /// The same for a collection with these fields. Of a row by itself it can be told that it lacks a field, but not that the field is of another type than the
+    /// filter asks for: no read finds any row then, so none is shown by its id either.
+    pub(crate) fn fitted(self: &Arc<Self>, fields: &FieldTable) -> Arc<Self> {
+        match CompiledFilter::fits(self, fields) {
+            true => Arc::clone(self),
+            false => Arc::new(RowFilter { is_misfit: true, ..Self::clone(self) }),
+        }
     }
 
     /// What a request of the handle is called among those of the collection: it is not the one that somebody else gave the same id.

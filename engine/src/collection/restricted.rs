@@ -22,7 +22,7 @@ use super::state::ViewState;
 use crate::batch::{Change, PreparedBatch};
 use crate::clock::NEVER;
 use crate::error::{Error, Result};
-use crate::payload::{Payload, Value};
+use crate::payload::{CompiledFilter, Payload, Value};
 use crate::point::{PointId, Precondition};
 use crate::scope::RowFilter;
 use crate::validate;
@@ -35,6 +35,8 @@ pub(super) struct Restricted<'a> {
     asked: Vec<Change>,
     /// What is left of it.
     batch: PreparedBatch,
+    /// Whether the filter can be asked of the rows that there are.
+    fits: bool,
 }
 
 /// What is left of a batch.
@@ -62,7 +64,7 @@ impl<'a> Restricted<'a> {
     ) -> Restricted<'a> {
         batch.request_id = batch.request_id.map(|id| rows.request_id(&id));
         let asked = std::mem::take(&mut batch.changes);
-        Restricted { rows, conditions, asked, batch }
+        Restricted { rows, conditions, asked, batch, fits: true }
     }
 
     /// The batch that was queued.
@@ -73,7 +75,11 @@ impl<'a> Restricted<'a> {
     fn stored(&self, view: &ViewState, id: &PointId) -> Result<Before> {
         let Some(place) = view.locate_sound(id)? else { return Ok(Before::Absent) };
         let values = view.asked_of(self.rows, place);
-        Ok(if self.rows.shows(&values) { Before::Shown(values) } else { Before::NotShown })
+        Ok(if self.shows(&values) { Before::Shown(values) } else { Before::NotShown })
+    }
+
+    fn shows(&self, values: &Payload) -> bool {
+        self.fits && self.rows.shows(values)
     }
 
     /// The values that the filter asks for, of those that a change sets.
@@ -99,7 +105,7 @@ impl<'a> Restricted<'a> {
                 values
             }
         };
-        if self.rows.shows(&values) { Ok(Some(Before::Shown(values))) } else { refused() }
+        if self.shows(&values) { Ok(Some(Before::Shown(values))) } else { refused() }
     }
 
     /// Fails with the first condition that is about a row that is not shown and does not hold of one that is not there.
@@ -156,6 +162,7 @@ fn set_by(change: &Change) -> &[(u16, Value)] {
 impl Resolving for Restricted<'_> {
     fn resolve(&mut self, view: &Arc<ViewState>, now: i64) -> Result<Option<i64>> {
         let view = view.at(now);
+        self.fits = CompiledFilter::fits(self.rows, &view.fields);
         self.check_conditions(&view)?;
         let Allowed { changes, missing, shown } = self.allowed(&view)?;
         validate::check_brought(&self.batch, &view.fields, self.rows, |field| shown.contains(&field))?;
@@ -236,5 +243,35 @@ mod tests {
         }
         let nothing = own.write(hidden()).unwrap();
         assert_eq!((nothing.updated, nothing.missing), (0, 1));
+    }
+
+    /// A row that lacks the field was shown by its id, and written, though no read found any.
+    #[test]
+    fn a_filter_on_a_field_of_another_type_shows_no_row_that_lacks_it() {
+        let db = Db::in_memory().unwrap();
+        let all = db.create_collection("c", Schema::new(2).unwrap()).unwrap();
+        let without_tenant = |id: u64| Point::new(id, [1.0, 0.0]).with("number", 3_i64);
+        all.upsert(vec![point(1, "a"), without_tenant(2)]).unwrap();
+        let of = |filter: &Filter| {
+            let rows = Arc::new(RowFilter::new(filter.clone()).unwrap());
+            db.within(Arc::new(Own(rows))).collection("c").unwrap()
+        };
+        let seven = || Filter::eq("tenant", 7);
+        let neither = Filter::Not(Box::new(Filter::Or(vec![Filter::contains("tenant", "a"), seven()])));
+        let either = Filter::Or(vec![Filter::eq("number", 3), seven()]);
+        for filter in [Filter::Not(Box::new(seven())), either, neither] {
+            let (own, ids) = (of(&filter), [PointId::Num(2)]);
+            assert_eq!(own.count(None).unwrap(), 0, "{filter}");
+            assert_eq!(own.get(&ids).unwrap(), [None], "{filter}");
+            assert_eq!(own.view().etags(&ids).unwrap(), [None], "{filter}");
+            let refused = own.upsert(vec![without_tenant(3)]);
+            assert!(matches!(refused, Err(Error::OutOfScope { .. })), "{filter}: {refused:?}");
+            assert_eq!(own.update(vec![Update::new(2).set("number", 3)]).unwrap().missing, 1, "{filter}");
+            assert_eq!(own.delete(&ids).unwrap().deleted, 0, "{filter}");
+        }
+        // Where no row has the field yet, each lacks it.
+        let unknown = of(&Filter::Not(Box::new(Filter::eq("absent", 7))));
+        assert_eq!(unknown.get(&[2.into()]).unwrap(), all.get(&[2.into()]).unwrap());
+        assert_eq!(all.get(&[3.into()]).unwrap(), [None]);
     }
 }

@@ -15,7 +15,8 @@ use crate::segment::SegmentView;
 impl ViewState {
     /// The same state, of which these rows alone are shown.
     pub(crate) fn restricted(&self, rows: &Arc<RowFilter>) -> Arc<Self> {
-        Arc::new(Self { rows: Some(Arc::clone(rows)), current: self.current.of_copy(), ..self.clone() })
+        let rows = Some(rows.fitted(&self.fields));
+        Arc::new(Self { rows, current: self.current.of_copy(), ..self.clone() })
     }
 
     /// The filter of a read, as it is to be run: without a restriction, that which the caller gave. There is no other way to it.

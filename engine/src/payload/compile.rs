@@ -115,12 +115,21 @@ impl CompiledFilter {
     /// What passes, of the rows that a handle shows. A field that no row has fails its conditions, as it does in a row that lacks it; where
     /// there is no telling (the field is of another type), no row is shown.
     pub(crate) fn shown(filter: Option<Self>, rows: &RowFilter, fields: &FieldTable) -> Self {
-        let mut compiler = Compiler { fields, terms: 0, text_bytes: 0, passes_over_absent: true };
-        let root = compiler.node(rows.filter(), "filter", 1).unwrap_or_else(|_| Node::Or(Vec::new()));
+        let root = Self::root_of(rows, fields).unwrap_or_else(|_| Node::Or(Vec::new()));
         match filter {
             Some(filter) => Self { root: Node::And(vec![filter.root, root]) },
             None => Self { root },
         }
+    }
+
+    /// Whether there is telling which rows a handle shows.
+    pub(crate) fn fits(rows: &RowFilter, fields: &FieldTable) -> bool {
+        Self::root_of(rows, fields).is_ok()
+    }
+
+    fn root_of(rows: &RowFilter, fields: &FieldTable) -> Result<Node> {
+        let mut compiler = Compiler { fields, terms: 0, text_bytes: 0, passes_over_absent: true };
+        compiler.node(rows.filter(), "filter", 1)
     }
 
     /// Checks the filter of a read, and restricts it to the rows that are shown: of a collection with a tenant key, it or that restriction has to say
