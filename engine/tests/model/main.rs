@@ -2,12 +2,13 @@
 //!
 //! Random operations from a seed run on a database with small segments and on the oracle: batches of upserts, updates, deletes
 //! and duplicates, with conditions and ids of requests, deletions by filter, time that passes, flushes, compactions, reopenings,
-//! crashes; on collections with a tenant key and without. After each, reads must agree exactly, under filters of every kind, exact
-//! searches must return the same scores, and graph searches must find nearly all of the true neighbours and never fewer rows than
-//! match.
+//! crashes; on collections with a tenant key and without, and through handles that show some rows alone. After each, reads must agree
+//! exactly, under filters of every kind, exact searches must return the same scores, and graph searches must find nearly all of the
+//! true neighbours and never fewer rows than match.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod handles;
 mod oracle;
 mod random;
 #[path = "../support/mod.rs"]
@@ -15,9 +16,10 @@ mod support;
 
 use std::collections::BTreeMap;
 
+use ragstone::query::Select;
 use ragstone::{
     Batch, Db, Error, Expect, Filter, GraphOptions, Metric, Point, PointId, RangeRequest, Schema,
-    ScrollRequest, SearchRequest, WriteReceipt,
+    ScrollRequest, SearchRequest, View, WriteReceipt,
 };
 
 use oracle::Oracle;
@@ -147,6 +149,45 @@ impl Run {
         let ids: Vec<PointId> = (0..20).map(|_| self.random.id()).collect();
         let points: Vec<Option<Point>> = ids.iter().map(|id| self.oracle.points.get(id).cloned()).collect();
         assert_eq!(view.get(&ids).unwrap(), points);
+        self.check_parts(&view, &ids, filter.as_ref());
+        self.check_numbers(&view);
+    }
+
+    /// Parts of rows: some fields, etags, ids.
+    fn check_parts(&self, view: &View, ids: &[PointId], filter: Option<&Filter>) {
+        let points = &self.oracle.points;
+        let without_vectors =
+            |point: &Point| Point { vector: None, vectors: BTreeMap::new(), ..point.clone() };
+        let selected: Vec<Option<Point>> = ids
+            .iter()
+            .map(|id| points.get(id).filter(|point| filter.is_none_or(|filter| passes(filter, point))))
+            .map(|found| found.map(without_vectors))
+            .collect();
+        assert_eq!(view.select(ids, filter, &Select::default()).unwrap(), selected, "{filter:?}");
+
+        let fields = ["year", "title"].map(str::to_owned);
+        let mut expected: Vec<Point> = self.oracle.matching(filter).map(without_vectors).collect();
+        expected.iter_mut().for_each(|point| point.payload.retain(|name, _| fields.contains(name)));
+        let mut request =
+            ScrollRequest { limit: 1_000, fields: Some(fields.into()), ..ScrollRequest::default() };
+        request.filter = filter.cloned();
+        assert_eq!(view.scroll(&request).unwrap().points, expected, "{filter:?}");
+
+        let etags: Vec<Option<u64>> = ids.iter().map(|id| points.get(id)?.etag).collect();
+        assert_eq!(view.etags(ids).unwrap(), etags);
+        let mut marked: Vec<(PointId, u64)> =
+            points.values().map(|point| (point.id.clone(), point.etag.unwrap())).collect();
+        assert!(view.ids(None).unwrap().eq(marked.iter().cloned()));
+        marked.retain(|(id, _)| *id > ids[0]);
+        assert!(view.ids(Some(&ids[0])).unwrap().eq(marked));
+    }
+
+    /// What is told of all rows together.
+    fn check_numbers(&self, view: &View) {
+        let (info, points) = (self.store.collection().info(), &self.oracle.points);
+        let vectors = points.values().filter(|point| point.vector.is_some()).count() as u64;
+        assert_eq!([info.points, info.vectors, info.seq], [points.len() as u64, vectors, self.oracle.seq]);
+        assert_eq!([view.vectors(), view.seq()], [vectors, self.oracle.seq]);
     }
 
     fn check_search(&mut self) {

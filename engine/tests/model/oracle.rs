@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ragstone::{Batch, Expect, Filter, Metric, Op, Point, PointId};
+use ragstone::{Batch, Expect, Filter, Metric, Op, Point, PointId, Update};
 
 use super::support::{passes, unit};
 
@@ -43,9 +43,7 @@ impl Oracle {
                 Op::Update(update) => match self.points.get_mut(&update.id) {
                     Some(point) => {
                         updated += 1;
-                        point.expires_at = update.expires_at.unwrap_or(point.expires_at);
-                        point.payload.extend(update.set.clone());
-                        point.payload.retain(|name, _| !update.unset.contains(name));
+                        change(point, update);
                         point.etag = Some(self.seq);
                     }
                     None => missing += 1,
@@ -89,4 +87,11 @@ impl Oracle {
             Metric::L2 => pairs(|a, b| (a - b).powi(2), query).sqrt() as f32,
         }
     }
+}
+
+/// What an update makes of a row.
+pub(super) fn change(point: &mut Point, update: &Update) {
+    point.expires_at = update.expires_at.unwrap_or(point.expires_at);
+    point.payload.extend(update.set.clone());
+    point.payload.retain(|name, _| !update.unset.contains(name));
 }

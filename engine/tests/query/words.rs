@@ -12,7 +12,7 @@ use super::world::World;
 pub(crate) type Worded = (f32, bool);
 
 impl World {
-    /// BM25 over all rows that there are; of a row without any of the words it is 0. Texts of the same words score alike to the last bit, so the
+    /// BM25 over all rows that there are, shown or not; of a row without any of the words it is 0. Texts of the same words score alike to the last bit, so the
     /// scores are the engine's, after a look at each whether it is the one of the definition.
     pub(crate) fn by_text(&self, query: &TextQuery) -> BTreeMap<PointId, Worded> {
         let words: Vec<&str> = words_of(&query.query).collect();
@@ -20,9 +20,10 @@ impl World {
             true => self.texts.iter().map(|field| (*field, 1.0)).collect(),
             false => query.fields.iter().map(|(field, boost)| (field.as_str(), f64::from(*boost))).collect(),
         };
-        let mut sums = vec![(0.0, false); self.points.len()];
+        let rows = || self.points.values().chain(self.unseen.values());
+        let mut sums = vec![(0.0, false); rows().count()];
         for (field, boost) in fields {
-            let texts: Vec<Vec<&str>> = self.points.values().map(|point| words_in(point, field)).collect();
+            let texts: Vec<Vec<&str>> = rows().map(|point| words_in(point, field)).collect();
             let scores = bm25(&words, &texts);
             for (((sum, found), text), score) in sums.iter_mut().zip(&texts).zip(scores) {
                 let has = |word: &&str| text.contains(word);
@@ -30,6 +31,7 @@ impl World {
                 *sum += boost * score;
             }
         }
+        // Those that are shown come first.
         let ids: Vec<PointId> = self.points.keys().cloned().collect();
         let given = self.view().score(&ids, &[Source::Text(query.clone())]).unwrap().remove(0);
         let mut scores = BTreeMap::new();

@@ -8,7 +8,7 @@ use ragstone::{
 
 use super::kinds::vector;
 use super::support::{
-    CUSTOMER, Random, Store, TENANT, declare, of_read, of_rows, passes, payload, unit, update,
+    CUSTOMER, Random, Store, TENANT, declare, of_handle, of_read, of_rows, passes, payload, unit, update,
 };
 
 const DIMENSION: usize = 6;
@@ -53,6 +53,8 @@ pub(crate) struct World {
     pub(crate) strict: bool,
     pub(crate) numbers: Numbers,
     pub(crate) points: BTreeMap<PointId, Point>,
+    /// What there is beside them, and is not shown.
+    pub(crate) unseen: BTreeMap<PointId, Point>,
     /// Which fields are there of those that come later.
     pub(crate) later: Vec<&'static str>,
     /// The fields that are searched by word.
@@ -106,6 +108,7 @@ impl World {
             strict,
             numbers,
             points: BTreeMap::new(),
+            unseen: BTreeMap::new(),
             later: Vec::new(),
             texts: vec!["title"],
             shown: None,
@@ -128,6 +131,16 @@ impl World {
         });
     }
 
+    /// What a handle shows that shows some rows alone. All others are unseen from now on.
+    pub(crate) fn within(&mut self) -> Held {
+        let rows = of_handle(&mut self.random, self.tenant);
+        let (points, unseen) =
+            self.points.clone().into_iter().partition(|(_, point)| passes(rows.filter(), point));
+        self.unseen = unseen;
+        let view = Some(self.store.within(&rows).view());
+        Held { view, points, later: self.later.clone(), texts: self.texts.clone() }
+    }
+
     /// Has reads be of another time, and of this one again when it is done once more.
     pub(crate) fn swap(&mut self, held: &mut Held) {
         std::mem::swap(&mut self.shown, &mut held.view);
@@ -144,14 +157,24 @@ impl World {
 
     /// The filter of a read.
     pub(crate) fn any_filter(&mut self) -> Option<Filter> {
-        let filter = of_read(&mut self.random, self.tenant);
-        let Some(later) = self.later_condition() else { return filter };
-        Some(match filter {
-            None => later,
+        let filter = match (of_read(&mut self.random, self.tenant), self.later_condition()) {
+            (None, later) => later,
+            (filter, None) => filter,
             // Whose rows are meant is said at the root.
-            Some(Filter::And(filters)) => Filter::And(filters.into_iter().chain([later]).collect()),
-            Some(filter) => Filter::And(vec![filter, later]),
-        })
+            (Some(Filter::And(filters)), Some(later)) => {
+                Some(Filter::And(filters.into_iter().chain([later]).collect()))
+            }
+            (Some(filter), Some(later)) => Some(Filter::And(vec![filter, later])),
+        };
+        filter.inspect(|filter| self.check_text(filter))
+    }
+
+    /// A filter is the one that it is printed as, also where the fields say of which types its values are.
+    fn check_text(&self, filter: &Filter) {
+        let (schema, text) = (self.store.collection().schema(), filter.to_string());
+        let is_text = |field: &str| schema.texts().contains_key(field);
+        let read = Filter::parse_for_texts(&text, schema.fields(), is_text);
+        assert_eq!(read.as_ref(), Ok(filter), "{text}");
     }
 
     pub(crate) fn point(&mut self) -> Point {

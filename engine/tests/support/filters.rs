@@ -25,7 +25,7 @@ pub(crate) fn of_rows(random: &mut Random, tenant: Option<&str>) -> Filter {
     Filter::And(filters)
 }
 
-fn whose(random: &mut Random, key: &str) -> Filter {
+pub(super) fn whose(random: &mut Random, key: &str) -> Filter {
     match random.below(6) {
         0 => Filter::AllTenants,
         1 => in_some(random, key),
@@ -34,7 +34,7 @@ fn whose(random: &mut Random, key: &str) -> Filter {
 }
 
 /// A filter of at most so many levels and one.
-fn filter(random: &mut Random, depth: u64) -> Filter {
+pub(super) fn filter(random: &mut Random, depth: u64) -> Filter {
     match random.below(if depth == 0 { 10 } else { 16 }) {
         0 | 1 => {
             let field = random.pick(&ORDERED);

@@ -3,6 +3,7 @@
 
 mod fields;
 mod filters;
+mod handles;
 mod random;
 mod store;
 
@@ -10,6 +11,7 @@ pub(crate) use fields::{
     CUSTOMER, FIELDS, ORDERED, TENANT, WORDS, by_value, declare, payload, update, words_of,
 };
 pub(crate) use filters::{of_read, of_rows, passes};
+pub(crate) use handles::of_handle;
 pub(crate) use random::Random;
 pub(crate) use store::Store;
 
