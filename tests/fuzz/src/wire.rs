@@ -4,8 +4,15 @@
 //! on; so is an answer that does not come. Whatever else a request is answered with is right.
 //!
 //! - `server.rs`: the server, and one call of it;
-//! - `requests.rs`: sound requests, which inputs change.
+//! - `requests.rs`: sound requests, which inputs change: of points, and of searches;
+//! - `papers.rs`: of documents, prompts and models;
+//! - `operator.rs`: of what an operator asks.
+//!
+//! Deliberately absent: calls that begin an operation where there is nothing to refuse it (ReembedCollection, TakeSnapshot), that fetch a model (PullModel), and
+//! that keep what only they take away again (RegisterTemplate): a run is to leave the server as it was. Their messages are a few texts.
 
+mod operator;
+mod papers;
 mod requests;
 mod server;
 

@@ -8,6 +8,10 @@ use ragstone_fuzz::{Answered, Random, exercise_wire};
 const WITH_KEY: u8 = 15;
 /// A token that nobody changed.
 const WITH_TOKEN: u8 = 3;
+/// Requests about points and searches; behind them come those about documents, prompts and models, and those of operators.
+const OF_POINTS: u8 = 21;
+const OF_DOCUMENTS: u8 = 20;
+const OF_OPERATORS: u8 = 21;
 
 #[test]
 fn sound_requests_are_answered_also_in_pieces_and_compressed() {
@@ -21,6 +25,15 @@ fn sound_requests_are_answered_also_in_pieces_and_compressed() {
     assert!((4..20).contains(&well), "a token allows some of them, not all: {well}");
     let answers: Vec<Answered> = (0..5).map(|which| exercise_wire(&[3, which, 1, WITH_KEY])).collect();
     assert!(answers.iter().all(|answered| matches!(answered, Answered::Http(_))), "{answers:?}");
+}
+
+#[test]
+fn sound_requests_about_documents_and_of_operators_are_answered() {
+    let others = OF_POINTS..OF_POINTS + OF_DOCUMENTS + OF_OPERATORS;
+    let answers: Vec<Answered> = others.map(|which| exercise_wire(&[0, which, 0, WITH_KEY, 40])).collect();
+    let of = |answered: Answered| answers.iter().filter(|answer| **answer == answered).count();
+    let (well, unknown) = (of(Answered::Grpc(0)), of(Answered::Grpc(12)));
+    assert!(well >= 16 && unknown == 0, "{well} of them: {answers:?}");
 }
 
 #[test]

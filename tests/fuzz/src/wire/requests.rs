@@ -11,6 +11,7 @@ use ragstone_proto::v1::{
 };
 
 use super::server::{REQUEST_BYTES_MAX, Server};
+use super::{operator, papers};
 
 pub(super) const COLLECTION: &str = "notes";
 pub(super) const ISSUER: &str = "https://issuer";
@@ -55,6 +56,8 @@ impl Requests {
         all.push(("PointsService/UpsertPoints", many));
         all.push(("PointsService/UpsertPoints", long.encode_to_vec()));
         all.extend(with_tokens(server));
+        all.extend(papers::requests());
+        all.extend(operator::requests());
         Self(all)
     }
 
@@ -85,7 +88,7 @@ fn value(kind: value::Kind) -> Option<v1::Value> {
 }
 
 /// A value of every kind.
-fn payload() -> BTreeMap<String, v1::Value> {
+pub(super) fn payload() -> BTreeMap<String, v1::Value> {
     let kinds = [
         ("year", value::Kind::IntValue(2_026)),
         ("even", value::Kind::BoolValue(true)),
@@ -139,7 +142,7 @@ fn condition(condition: filter::Condition) -> v1::Filter {
 }
 
 /// A condition of every kind.
-fn every_condition() -> v1::Filter {
+pub(super) fn every_condition() -> v1::Filter {
     let field = |name: &str| name.to_owned();
     let year = |year: i64| value(value::Kind::IntValue(year));
     let range =
@@ -262,7 +265,7 @@ fn every_source() -> v1::Source {
     source(source::Source::Rescore(Box::new(rescore)))
 }
 
-fn query() -> v1::QueryRequest {
+pub(super) fn query() -> v1::QueryRequest {
     v1::QueryRequest {
         collection: COLLECTION.to_owned(),
         k: 5,

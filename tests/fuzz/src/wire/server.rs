@@ -18,6 +18,7 @@ use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
+use super::papers::{PAPERS, make_papers, model};
 use super::requests::{AUDIENCE, COLLECTION, ISSUER, KEY_ID, OTHER_KEYS};
 use crate::sample::options;
 
@@ -25,7 +26,7 @@ use crate::sample::options;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of a message: few, so that what becomes more is met soon.
 pub(super) const REQUEST_BYTES_MAX: usize = 1 << 20;
-/// Rows of the collection before it is made anew.
+/// Rows of a collection before it is made anew.
 const ROWS_MAX: u64 = 200;
 
 /// Panics of any thread. The server catches its own, and libFuzzer ends at each.
@@ -37,6 +38,7 @@ pub(super) struct Server {
     grpc: SocketAddr,
     http: SocketAddr,
     db: Db,
+    rag: Rag,
     key: String,
     signer: Ed25519KeyPair,
     /// Has the keys that tokens are checked by.
@@ -67,16 +69,19 @@ impl Server {
             ..ServerConfig::default()
         };
         let models = Models::new(ModelOptions { offline: true, ..ModelOptions::default() });
+        models.insert(model());
         let rag = Rag::new(db.clone(), models);
+        make_papers(&rag);
+        let served = rag.clone();
         let (grpc, http) = runtime.block_on(async {
             let grpc = bind("127.0.0.1:0").await.expect("there is a free port");
             let http = bind("127.0.0.1:0").await.expect("there is a free port");
             let addresses = (grpc.local_addr(), http.local_addr());
             let listeners = Listeners { grpc, http: Some(http) };
-            tokio::spawn(serve(config, rag, listeners, std::future::pending()));
+            tokio::spawn(serve(config, served, listeners, std::future::pending()));
             (addresses.0.expect("it has an address"), addresses.1.expect("it has an address"))
         });
-        Self { runtime, grpc, http, db, key, signer, _folder: folder }
+        Self { runtime, grpc, http, db, rag, key, signer, _folder: folder }
     }
 
     /// A key that may do everything.
@@ -132,12 +137,15 @@ impl Server {
             let _ = self.db.delete_alias(&alias);
         }
         for info in self.db.collections() {
-            if info.name != COLLECTION || info.points > ROWS_MAX {
+            if ![COLLECTION, PAPERS].contains(&info.name.as_str()) || info.points > ROWS_MAX {
                 let _ = self.db.delete_collection(&info.name);
             }
         }
         if self.db.collection(COLLECTION).is_err() {
             make_notes(&self.db);
+        }
+        if self.db.collection(PAPERS).is_err() {
+            make_papers(&self.rag);
         }
     }
 }
