@@ -2,7 +2,7 @@
 //!
 //! A call is made by a method of the Rust client and, through that, by commands with `--url`; or it stands here why no command makes it. The
 //! other way round, every method and every command is that of a call, or has its reason. What a call can be asked for is not forgotten either:
-//! both clients name every field of its request.
+//! both clients name every field of its request, and of all that is in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -220,18 +220,31 @@ fn clients_can_set_every_field_of_a_request() {
     let clients = [("clients/rust/src", "rs"), ("clients/python/src/ragstone", "py")];
     let clients = clients.map(|(folder, ending)| (folder, words(&sources(&root().join(folder), ending))));
     let calls = files.iter().flat_map(|file| &file.service).flat_map(|service| &service.method);
+    let mut asked = BTreeSet::new();
+    calls.for_each(|call| within(call.input_type(), &messages, &mut asked));
+    assert!(asked.contains(".ragstone.v1.Filter.GeoRadius"), "a condition of a filter: {asked:?}");
     let mut wrong = Vec::new();
-    for call in calls {
-        for field in &messages[call.input_type()].field {
+    for name in asked {
+        for field in &messages[name].field {
             // A field of a oneof is a variant in Rust.
             let names = [field.name().to_owned(), camel(field.name())];
             let lacking = clients.iter().filter(|(_, words)| !names.iter().any(|name| words.contains(name)));
-            wrong.extend(
-                lacking.map(|(client, _)| format!("{client} has no `{}`, of {}", field.name(), call.name())),
-            );
+            wrong.extend(lacking.map(|(client, _)| format!("{client} has no `{}`, of {name}", field.name())));
         }
     }
     assert!(wrong.is_empty(), "\n  {}", wrong.join("\n  "));
+}
+
+/// Adds a message of this API, and those that are in it.
+fn within<'a>(
+    name: &'a str,
+    messages: &BTreeMap<String, &'a DescriptorProto>,
+    found: &mut BTreeSet<&'a str>,
+) {
+    let Some(message) = messages.get(name).filter(|_| name.starts_with(".ragstone.")) else { return };
+    if found.insert(name) {
+        message.field.iter().for_each(|field| within(field.type_name(), messages, found));
+    }
 }
 
 /// Every name in some code.
@@ -242,12 +255,18 @@ fn words(code: &[String]) -> BTreeSet<String> {
     code.iter().flat_map(of).collect()
 }
 
-/// The messages of a file, by the names that calls have for them.
+/// The messages of a file and those in them, by the names that calls and fields have for them.
 fn messages_of(file: &FileDescriptorProto) -> Vec<(String, &DescriptorProto)> {
-    file.message_type
-        .iter()
-        .map(|message| (format!(".{}.{}", file.package(), message.name()), message))
-        .collect()
+    let named = |within: &str, message: &DescriptorProto| format!("{within}.{}", message.name());
+    let mut all: Vec<(String, &DescriptorProto)> = Vec::new();
+    let package = format!(".{}", file.package());
+    all.extend(file.message_type.iter().map(|message| (named(&package, message), message)));
+    let mut at = 0;
+    while let Some((name, message)) = all.get(at).cloned() {
+        all.extend(message.nested_type.iter().map(|inner| (named(&name, inner), inner)));
+        at += 1;
+    }
+    all
 }
 
 fn camel(name: &str) -> String {
