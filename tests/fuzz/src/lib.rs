@@ -19,6 +19,7 @@
 //! | the files of a copy, and places of snapshots | [`exercise_snapshot`] | `fuzz-snapshots` |
 //! | Arrow and Parquet files | [`exercise_exchange`] | `fuzz-exchange` |
 //! | frames, messages, tokens, credentials and JSON at a server's ports | [`exercise_wire`] | `fuzz-wire` |
+//! | directories of models | [`exercise_model`] | `fuzz-models` |
 //! | filters as text | [`filter()`] | `fuzz-filters` |
 //! | settings, grants, cursors, JSON, names | [`exercise_text`] | `fuzz-texts` |
 //!
@@ -33,6 +34,7 @@ mod exercise;
 mod file;
 mod filter;
 mod input;
+mod model;
 mod random;
 mod repair;
 mod sample;
@@ -48,6 +50,7 @@ pub use exchange::exercise_exchange;
 pub use exercise::{Outcome, exercise};
 pub use file::File;
 pub use filter::filter;
+pub use model::exercise_model;
 pub use random::Random;
 pub use repair::{Repaired, exercise_repair};
 pub use sample::Sample;

@@ -38,6 +38,11 @@ pub(crate) fn snapshots() -> Result<(), String> {
     fuzz("fuzz-snapshots", "corpus-snapshots", "-max_len=64")
 }
 
+/// Directories of models.
+pub(crate) fn models() -> Result<(), String> {
+    fuzz("fuzz-models", "corpus-models", "-max_len=64")
+}
+
 /// Settings, grants, cursors, names.
 pub(crate) fn texts() -> Result<(), String> {
     fuzz("fuzz-texts", "corpus-texts", "-max_len=256")

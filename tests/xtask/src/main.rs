@@ -51,6 +51,8 @@ Not part of `test`:
            requests to a server of the process, the same way
   fuzz-snapshots [SECONDS]
            restoring damaged copies, the same way
+  fuzz-models [SECONDS]
+           settings and weights of models, the same way
   fuzz-texts [SECONDS]
            settings, grants, cursors and names, the same way
   fuzz-filters [SECONDS]
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
         "fuzz-exchange" => &[fuzz::exchange],
         "fuzz-wire" => &[fuzz::wire],
         "fuzz-snapshots" => &[fuzz::snapshots],
+        "fuzz-models" => &[fuzz::models],
         "fuzz-texts" => &[fuzz::texts],
         "fuzz-filters" => &[fuzz::filters],
         "" | "--help" | "-h" | "help" => {
