@@ -24,13 +24,23 @@ pub(super) fn read(collection: &str, schema: &Schema) -> Result<Option<ModelInfo
     })
 }
 
-/// How the documents of a collection are split; by default where nothing is said.
+/// How the documents of a collection are to be split; by default where nothing is said. A collection may come out of a file of somebody's, so
+/// what it says is looked at like what is asked for.
 pub(super) fn chunking(collection: &str, schema: &Schema) -> Result<ChunkOptions> {
+    let chunks = kept_chunking(collection, schema)?;
+    chunks.validate(&chunks_attribute(collection)).map(|()| chunks)
+}
+
+fn kept_chunking(collection: &str, schema: &Schema) -> Result<ChunkOptions> {
     let kept = schema.attributes().get(CHUNKS_ATTRIBUTE).map(|json| serde_json::from_str(json)).transpose();
     kept.map(Option::unwrap_or_default).map_err(|error| Error::Invalid {
-        field: format!("collection `{collection}`, attribute `{CHUNKS_ATTRIBUTE}`"),
+        field: chunks_attribute(collection),
         reason: format!("it does not say how documents are split: {error}"),
     })
+}
+
+fn chunks_attribute(collection: &str) -> String {
+    format!("collection `{collection}`, attribute `{CHUNKS_ATTRIBUTE}`")
 }
 
 /// How a collection with a model makes chunks of documents, and words of chunks.
@@ -51,7 +61,7 @@ impl TextOptions {
         if !info.schema.attributes().contains_key(ATTRIBUTE) {
             return Ok(None);
         }
-        let chunks = chunking(&info.name, &info.schema)?;
+        let chunks = kept_chunking(&info.name, &info.schema)?;
         Ok(info.schema.texts().get(TEXT).map(|analyzer| TextOptions { chunks, analyzer: *analyzer }))
     }
 }
@@ -138,6 +148,28 @@ mod tests {
             let outcome = check("c", contract, &BagOfWords::with_info(offered.clone()));
             assert_eq!(outcome.is_ok(), fits, "{offered:?}");
             assert!(fits || matches!(outcome, Err(Error::ModelMismatch { .. })));
+        }
+    }
+
+    /// An overlap of an imported collection was multiplied until it was beyond all numbers.
+    #[test]
+    fn sizes_of_chunks_that_a_file_brings_are_looked_at() {
+        let of = |json: &str| {
+            let schema = Schema::builder(2).attribute(CHUNKS_ATTRIBUTE, json).build().unwrap();
+            chunking("c", &schema).map_err(|error| error.to_string())
+        };
+        assert_eq!(of(r#"{"tokens":64,"overlap":8}"#), Ok(ChunkOptions { tokens: 64, overlap: 8 }));
+        for (json, part) in [
+            (r#"{"tokens":0,"overlap":0}"#, "tokens: a chunk has 16 tokens at least"),
+            (r#"{"tokens":64,"overlap":18446744073709551615}"#, "overlap: 18446744073709551615 of 64 tokens"),
+            (r#"{"tokens":18446744073709551615,"overlap":9000000000000000000}"#, "tokens: "),
+            ("[]", " it does not say how documents are split"),
+        ] {
+            let error = of(json).unwrap_err();
+            assert!(
+                error.starts_with("collection `c`, attribute `") && error.contains(part),
+                "{json}: {error}"
+            );
         }
     }
 }
