@@ -5,6 +5,7 @@ use ragstone::{Payload, Point, PointId, Value};
 use crate::error::{Error, Result};
 use crate::ingest::split::Passage;
 use crate::ingest::{Chunk, Document, MediaType};
+use crate::limits::DOCUMENT_CHUNKS_MAX;
 use crate::reserved::{
     CHUNKS, CONTENT, CONTENT_SHA256, DOCUMENT, END, GAP, HEADING, KIND, KIND_CHUNK, KIND_DOCUMENT,
     MEDIA_TYPE, ORDINAL, PIPELINE, SHA256, SOURCE, START, TEXT, TITLE, TOKENS, chunk_row, document_row,
@@ -60,7 +61,7 @@ pub(super) fn document(point: Point) -> Result<Document> {
         media_type: MediaType::parse(&media_type).ok_or_else(|| row.wrong(MEDIA_TYPE))?,
         content_sha256: row.text(SHA256)?,
         text: row.text(CONTENT).unwrap_or_default(),
-        chunks: row.number(CHUNKS)?,
+        chunks: row.chunks()?,
         metadata: row.metadata(),
     })
 }
@@ -118,6 +119,14 @@ impl Row {
         number.and_then(|number| usize::try_from(number).ok()).ok_or_else(|| self.wrong(field))
     }
 
+    /// How many chunks a document has: no more than ingestion makes, since each of them is gone through.
+    fn chunks(&mut self) -> Result<usize> {
+        match self.number(CHUNKS)? {
+            chunks if chunks > DOCUMENT_CHUNKS_MAX => Err(self.wrong(CHUNKS)),
+            chunks => Ok(chunks),
+        }
+    }
+
     /// The fields that the user gave.
     fn metadata(self) -> Payload {
         self.payload.into_iter().filter(|(name, _)| !name.starts_with('_')).collect()
@@ -134,4 +143,23 @@ impl Row {
 
 fn int(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A row that came out of a file may say anything: as many ids were made as it said, until memory was full.
+    #[test]
+    fn a_document_has_no_more_chunks_than_ingestion_makes() {
+        let row = |chunks: i64| {
+            let row = Point::without_vector(document_row("d")).with(DOCUMENT, "d").with(SOURCE, "s");
+            row.with(MEDIA_TYPE, "text").with(SHA256, "00").with(CHUNKS, chunks)
+        };
+        assert_eq!(document(row(int(DOCUMENT_CHUNKS_MAX))).unwrap().chunks, DOCUMENT_CHUNKS_MAX);
+        for chunks in [int(DOCUMENT_CHUNKS_MAX) + 1, i64::MAX, -1] {
+            let error = document(row(chunks)).unwrap_err().to_string();
+            assert!(error.starts_with("point `doc:d`, field `_chunks`: "), "{error}");
+        }
+    }
 }

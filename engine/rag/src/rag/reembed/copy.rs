@@ -11,6 +11,7 @@ use crate::embed::{Overflow, Role, Wanted};
 use crate::error::{Error, Result};
 use crate::ingest::split::{self, HEADING_SEPARATOR};
 use crate::ingest::{ChunkOptions, MediaType};
+use crate::limits::DOCUMENT_CHUNKS_MAX;
 use crate::rag::{contract, ingest, rows};
 use crate::reserved::{
     CHUNKS, CONTENT_SHA256, HEADING, MEDIA_TYPE, PIPELINE, TEXT, TOKENS, chunk_row, document_row,
@@ -314,11 +315,25 @@ fn text_of(chunk: &Point) -> &str {
     chunk.payload.get(TEXT).and_then(Value::as_str).unwrap_or_default()
 }
 
+/// How many chunks a document has; whatever its row says, which came out of a file perhaps, no more than ingestion makes.
 fn chunks_of(document: &Point) -> usize {
     let count = document.payload.get(CHUNKS).and_then(Value::as_int);
-    count.and_then(|count| usize::try_from(count).ok()).unwrap_or_default()
+    let count = count.and_then(|count| usize::try_from(count).ok()).unwrap_or_default();
+    count.min(DOCUMENT_CHUNKS_MAX)
 }
 
 fn get(view: &View, id: &PointId) -> Result<Option<Point>> {
     Ok(view.get(std::slice::from_ref(id))?.into_iter().next().flatten())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Room for as many chunks as a row said was asked for at once.
+    #[test]
+    fn a_row_from_a_file_has_no_more_chunks_than_ingestion_makes() {
+        let row = |chunks: i64| Point::without_vector("doc:d").with(CHUNKS, chunks);
+        assert_eq!([3, i64::MAX, -1].map(|chunks| chunks_of(&row(chunks))), [3, DOCUMENT_CHUNKS_MAX, 0]);
+    }
 }
