@@ -3,10 +3,12 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use ragstone::query::{Nearest, OrderBy, Query, Source, TextQuery};
+use ragstone::query::{
+    Fuse, Nearest, OrderBy, Query, Recommend, Rescore, Select, Source, Strategy, TextQuery,
+};
 use ragstone::{
-    Collection, Db, DbOptions, Error, FieldType, Filter, GeoPoint, PointId, Range, ScrollRequest,
-    SearchRequest, SparseVector, Value, Vector, VectorKind,
+    Collection, Db, DbOptions, Error, FieldType, Filter, GeoPoint, PointId, Range, RangeRequest,
+    ScrollRequest, SearchRequest, SparseVector, Value, Vector, VectorKind,
 };
 
 use crate::sample::{id_of, options, point, update};
@@ -125,7 +127,7 @@ fn search(collection: &Collection, filters: &[Filter]) {
     }
 }
 
-/// Asks by word, by entries, and what takes a field's whole column: its values, rows in their order, groups.
+/// Asks by word, by entries, by several of these, and what takes a field's whole column: its values, rows in their order, groups.
 fn ask(collection: &Collection) {
     let words = SparseVector { indices: vec![1, 5, 1_009], values: vec![1.0, 0.5, 2.0] };
     let late = Vector::Multi(vec![vec![1.0, 0.5]; 2]);
@@ -135,14 +137,43 @@ fn ask(collection: &Collection) {
         Nearest::new(Vector::Sparse(words)).by("words").into(),
         Nearest::new(late).by("late").into(),
     ];
+    ask_ids(collection, &sources);
+    sources.push(Rescore::new(Fuse::reciprocal_rank(sources.clone()), TextQuery::new("tea")).into());
+    sources.extend(dense_sources(collection));
+    let filter = of_all_tenants(collection);
+    let asked = |source: Source, k: usize| Query { filter: filter.clone(), ..Query::new(source, k) };
+    let ranked = sources.last().cloned();
     for name in collection.schema().fields().keys() {
-        let _ = collection.facet(name, None, 10);
-        let _ = collection.query(&Query::new(TextQuery::new("Grüße 1"), 3).group(name, 2));
+        let _ = collection.facet(name, filter.as_ref(), 10);
+        let _ = collection.query(&asked(TextQuery::new("Grüße 1").into(), 3).group(name, 2));
+        let _ = ranked.clone().map(|source| collection.query(&asked(source, 3).group(name, 2)));
         sources.push(OrderBy::descending(name).into());
     }
     for source in sources {
-        let _ = collection.query(&Query::new(source, 20));
+        let _ = collection.query(&asked(source, 20));
     }
+}
+
+/// Reads what is told of rows by their ids.
+fn ask_ids(collection: &Collection, sources: &[Source]) {
+    let (view, filter) = (collection.view(), of_all_tenants(collection));
+    let ids: Vec<PointId> = (0..20).map(id_of).collect();
+    let _ = (view.ids(None).map(Iterator::count), view.etags(&ids), view.vectors());
+    let _ = (view.select(&ids, filter.as_ref(), &Select::default()), view.score(&ids, sources));
+}
+
+/// Asks by each dense vector for all rows within a distance. What is like a row and unlike another, to ask for.
+fn dense_sources(collection: &Collection) -> Vec<Source> {
+    let mut sources = Vec::new();
+    for (name, kind) in collection.schema().vectors() {
+        let VectorKind::Dense(options) = kind else { continue };
+        let mut range = RangeRequest::new(vec![0.5; options.dimension], 0.5).of(name);
+        range.filter = of_all_tenants(collection);
+        let _ = (collection.search_range(&range), collection.search_range(&range.clone().exact().limit(5)));
+        let like = Recommend::like([id_of(2)]).unlike([id_of(5)]).by(name);
+        sources.extend([Source::from(like.clone()), like.strategy(Strategy::BestScore).into()]);
+    }
+    sources
 }
 
 /// What lets a read of a collection with a tenant key go over all of it.
