@@ -1,9 +1,11 @@
 //! Handles that show some rows alone: whatever is asked through one is answered as if there were no others, but that words are as rare as
 //! in all rows.
 
-use ragstone::{Point, PointId, ScrollRequest};
+use ragstone::query::OrderBy;
+use ragstone::{Point, PointId, ScrollRequest, View};
 
-use super::support::passes;
+use super::oracle::by_field;
+use super::support::{ORDERED, passes};
 use super::world::{Numbers, World};
 
 impl World {
@@ -24,16 +26,19 @@ impl World {
         self.unseen.clear();
     }
 
-    /// Rows by their ids, on a page, and counted.
+    /// Rows by their ids, on pages, and counted.
     fn check_rows(&mut self) {
         let (view, filter) = (self.view(), self.any_filter());
+        let field = self.random.pick(&ORDERED);
+        let order = OrderBy { field: field.into(), descending: self.random.is_one_in(2) };
         let passing = self.points.values().filter(|point| filter.as_ref().is_none_or(|of| passes(of, point)));
-        let expected: Vec<PointId> = passing.map(|point| point.id.clone()).collect();
-        assert_eq!(view.count(filter.as_ref()).unwrap(), expected.len() as u64, "{filter:?}");
-        let request = ScrollRequest { filter, limit: 1_000, ..ScrollRequest::default() };
-        let page: Vec<PointId> =
-            view.scroll(&request).unwrap().points.into_iter().map(|point| point.id).collect();
-        assert_eq!(page, expected, "{request:?}");
+        let mut passing: Vec<&Point> = passing.collect();
+        assert_eq!(view.count(filter.as_ref()).unwrap(), passing.len() as u64, "{filter:?}");
+        let mut request = ScrollRequest { filter, limit: 1_000, ..ScrollRequest::default() };
+        check_page(&view, &request, &passing);
+        passing.sort_by(|a, b| by_field(&order, a, b));
+        request.order = Some(order);
+        check_page(&view, &request, &passing);
         let all: Vec<PointId> = view.ids(None).unwrap().map(|(id, _)| id).collect();
         assert!(all.iter().eq(self.points.keys()));
         let with_vector = self.points.values().filter(|point| point.vector.is_some()).count();
@@ -45,6 +50,12 @@ impl World {
             assert_eq!(point.map(|point| Point { etag: None, ..point }), self.points.get(id).cloned());
         }
     }
+}
+
+fn check_page(view: &View, request: &ScrollRequest, expected: &[&Point]) {
+    let page = view.scroll(request).unwrap().points;
+    let (page, expected) = (page.iter().map(|point| &point.id), expected.iter().map(|point| &point.id));
+    assert!(page.eq(expected), "{request:?}");
 }
 
 fn run(mut world: World) {
