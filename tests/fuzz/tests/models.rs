@@ -21,5 +21,6 @@ fn changed_models_are_refused_or_compute() {
         let length = 4 + random.below(20);
         computed += usize::from(exercise_model(&random.bytes(length)));
     }
-    assert!((RUNS / 20..RUNS * 9 / 10).contains(&computed), "{computed} of {RUNS} computed");
+    // Some of each: otherwise changes are none, or none of them comes far.
+    assert!((1..RUNS).contains(&computed), "{computed} of {RUNS} computed");
 }
