@@ -11,8 +11,8 @@ const WITH_KEY: u8 = 15;
 const WITH_TOKEN: u8 = 3;
 /// How many requests there are: about points and searches, then about documents, prompts and models, then those of operators.
 const REQUESTS: u8 = 21 + 20 + 21;
-/// Those behind the first ones that have nothing to be refused for, by their places. The others name a model, a template, a key, an operation or a store that
-/// there is not.
+/// Those behind the first ones that have nothing to be refused for, by their places. The others name a model, a template, a key, an
+/// operation or a store that there is not.
 const WELL: [(u8, &str); 23] = [
     (21, "IngestDocument of HTML"),
     (22, "IngestDocument of Markdown"),
@@ -39,8 +39,8 @@ const WELL: [(u8, &str); 23] = [
     (61, "GetStats"),
 ];
 
-/// What each request is answered with as it is. They are made once, ahead of all changed ones: the tests of this file share a server, and whichever
-/// comes first waits for these.
+/// What each request is answered with as it is. They are made once, ahead of all changed ones: the tests of this file share a server, and
+/// whichever comes first waits for these.
 static SOUND: LazyLock<Vec<Answered>> =
     LazyLock::new(|| (0..REQUESTS).map(|which| exercise_wire(&[0, which, 0, WITH_KEY, 40])).collect());
 
