@@ -149,6 +149,8 @@ fn help_behind(command: &clap::Command) -> String {
 fn commands_of_the_documents_and_of_help_are_taken() {
     let documents = [
         include_str!("../../../../README.md"),
+        include_str!("../../../README.md"),
+        include_str!("../../../COMMANDS.md"),
         include_str!("../../../CONFIGURATION.md"),
         include_str!("../../../monitoring/README.md"),
         include_str!("../../../../clients/python/README.md"),
