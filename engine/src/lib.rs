@@ -1,8 +1,10 @@
 //! An embedded vector database for retrieval-augmented generation.
 //!
-//! Points with a vector and typed fields live in collections; a search gives the nearest ones, filtered if wanted. The
-//! database is a directory that this process opens: no server, no set-up. What a write acknowledged survives a kill
-//! and a power loss; searches run beside writes and never wait for them.
+//! A [`Collection`] holds points: an id, a vector and typed fields. A search returns the nearest points, through a filter if
+//! you give one. The database is a directory that your process opens: no server, no set-up.
+//!
+//! - An acknowledged write survives a kill and a power loss.
+//! - Searches run beside writes and never wait for them.
 //!
 //! ```
 //! # let directory = tempfile::tempdir()?;
@@ -21,7 +23,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The same with a type of one's own, in memory:
+//! The same with a type of your own, in memory:
 //!
 //! ```
 //! use ragstone::{Db, Schema, SearchRequest};
@@ -43,22 +45,33 @@
 //! ```
 //!
 //! # The parts
-//! A [`Db`] holds [`Collection`]s, each under a [`Schema`]. Changes go in as a [`Batch`] of [`Op`]s, all of it or
-//! nothing. A [`View`] is one consistent state; it answers a [`SearchRequest`], many of them at once, or a
-//! [`RangeRequest`], gives [`Point`]s by id and in pages, and counts. A [`Filter`] is a tree of conditions on payload
-//! fields. [`limits`] names every limit; [`Error`] says what is wrong and where. The bytes on disk are described in
-//! `FORMAT.md` beside this crate.
 //!
-//! # In a process of yours
-//! Calls block the thread that makes them; [`asynchronous`] says why, and how to await them. [`DbOptions`] bounds
-//! threads and memory. There is no global state: no thread pool, lock or cache that databases share, no signal handler, no environment variable
-//! but `RAGSTONE_ISA`, which forces older instructions; all threads have ended when the last handle is dropped. A directory has one
-//! writer, or any number of readers ([`Db::open_read_only`]). Searches end early with a [`CancelToken`] or a time budget.
+//! | type | what it is |
+//! |---|---|
+//! | [`Db`] | an open database; holds collections |
+//! | [`Collection`], [`Schema`] | points of one shape, and that shape: vectors and fields |
+//! | [`Batch`] of [`Op`]s | a write: all of it is done, or nothing |
+//! | [`SearchRequest`], [`RangeRequest`] | a question by one vector: the nearest rows, or all rows that are near enough |
+//! | [`query::Query`] | a question of several parts: by meaning, by word, by order; fused, grouped, rescored |
+//! | [`Filter`] | a tree of conditions on fields |
+//! | [`View`] | one consistent state: searches it, reads points by id and in pages, counts |
+//! | [`Error`], [`limits`] | what is wrong and where; every limit, by name |
 //!
-//! [`snapshot`] is what copies of a database are made of; the crate `ragstone-snapshot` makes them, in a directory or an
-//! object store. The crate `ragstone-exchange` writes collections to Arrow and Parquet files and reads such files.
+//! # Read more
+//! - The [`guide`] explains the index: what can be set, what it costs, and how to measure recall.
+//! - [`asynchronous`] says why calls block, and how to await them.
+//! - `FORMAT.md` beside this crate describes the bytes on disk.
+//! - [`snapshot`] is what copies of a database are made of. The crate `ragstone-snapshot` makes them, in a directory or an object
+//!   store.
+//! - The crate `ragstone-exchange` writes collections to Arrow and Parquet files, and reads such files.
 //!
-//! The [`guide`] explains the index and what can be set: width, degree, encoding, memory, and how to measure recall.
+//! # In your process
+//! - A call blocks the thread that makes it. A search ends early with a [`CancelToken`] or a time budget.
+//! - [`DbOptions`] bounds threads and memory.
+//! - A directory has one writer, or any number of readers ([`Db::open_read_only`]).
+//! - There is no global state: databases share no thread pool, lock or cache. No signal handler is set. The only environment variable
+//!   that is read is `RAGSTONE_ISA`, which forces older instructions.
+//! - All threads have ended when the last handle is dropped.
 
 mod aliases;
 pub mod asynchronous;

@@ -14,34 +14,37 @@
 //! ```
 //!
 //! # TLS
-//! `https://` URLs are called over TLS. Whom the system trusts is trusted, or whom [`ClientBuilder::tls_ca`] names;
-//! [`ClientBuilder::tls_identity`] is what the client shows of itself to a server that asks.
+//! `https://` URLs are called over TLS. The client trusts the authorities of the system, or those that [`ClientBuilder::tls_ca`]
+//! names. [`ClientBuilder::tls_identity`] is the certificate that the client shows to a server that asks for one.
 //!
 //! # Credentials
-//! [`ClientBuilder::api_key`] takes an API key (`ragstone key create`) or a token of an identity provider, sent with each call as
-//! `authorization: Bearer KEY`: to a server on another machine over TLS, or whoever is on the way can read it.
+//! [`ClientBuilder::api_key`] takes an API key (`ragstone key create`) or a token of an identity provider. Each call sends it as
+//! `authorization: Bearer KEY`. To a server on another machine use TLS, or anyone on the way can read the key.
 //!
 //! # Deadlines
-//! Every call has one, told to the server (`grpc-timeout`) and kept here too, its retries included:
-//! [`ClientBuilder::timeout`] or [`Client::with_timeout`], else the call's own default, stated in its description. A
-//! write whose deadline passed may nevertheless have been applied.
+//! A call has a deadline, retries included. The client tells the server (`grpc-timeout`) and keeps to it, too. It is the one of
+//! [`Client::with_timeout`] or [`ClientBuilder::timeout`], or else the call's own default, which its description states.
+//!
+//! - [`Client::ingest_points`] and [`Client::ingest_documents`] have none by default, and [`Client::watch_operation`] never has one.
+//! - A write whose deadline passed may have been applied all the same.
 //!
 //! # Retries
-//! A call is repeated, after a pause that doubles and is jittered, only where that is safe:
+//! The client repeats a call only where that is safe. The bound of the pause doubles each time, and the pause is jittered.
 //!
-//! * any call, when the server says that it was not begun (the error carries `google.rpc.RetryInfo`: too many requests at
-//!   once, a model that is still being loaded); the server's pause is honoured, unless it is more than ten minutes: then the error is returned;
-//! * any call, when no connection to the server could be made;
-//! * reads (and the fetching of a model), whenever the server was not to be had (`UNAVAILABLE`);
-//! * writes of points and the making and removing of collections, then, too: each has a request id, by which the server knows that it did it already, and gives the first
-//!   answer again. It remembers the ids of a collection's last 4,096 writes, over restarts.
+//! - **The server did not begin the call**: too many requests at once, or a model that is being loaded (the error carries
+//!   `google.rpc.RetryInfo`). Any call is repeated, not before the pause that the server asks for. If that is more than ten
+//!   minutes, the error is returned.
+//! - **No connection could be made.** Any call is repeated.
+//! - **The server was not available** (`UNAVAILABLE`). Reads are repeated, and so is the fetching of a model. So are writes that come
+//!   to the same when they are made twice: those of points and documents, and the making and removing of collections. Each of them
+//!   has a request id, by which the server knows that it did the write already, and gives the first answer again. It remembers the
+//!   ids of a collection's last 4,096 writes, over restarts.
 //!
-//! Any other write whose connection broke under way is not repeated: whether it was applied is not known. Made twice, an
-//! ingestion or a removal by a filter could undo what another client wrote in between, and a collection would "exist already".
-//! The error is `UNAVAILABLE` then.
+//! Any other write whose connection broke under way is not repeated, and the error is `UNAVAILABLE`: nobody knows whether it was
+//! applied. Made twice, a removal by a filter could undo what another client wrote in between.
 //!
 //! # Errors
-//! Every call returns [`Error`]: the gRPC [`Code`], the server's reason for programs, and the fields that were wrong.
+//! Every call returns [`Error`]: the gRPC [`Code`], the server's machine-readable reason, and the fields that were wrong.
 
 mod call;
 mod client;

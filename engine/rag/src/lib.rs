@@ -1,11 +1,14 @@
 //! Text in, grounded prompt out.
 //!
-//! Ragstone stores documents as chunks with the vectors of an embedding model, finds those that a question is about, and
-//! makes the question answerable: a prompt with the right passages, each cited by document, heading and place. This
-//! crate is that path, embedded in a process; the server offers the same over the network. The database below it, for
-//! vectors of one's own, is the crate [`ragstone`].
+//! This crate is the whole path of retrieval-augmented generation, embedded in your process:
 //!
-//! With the default model (all-MiniLM-L6-v2, fetched once and kept in a cache) it takes ten lines:
+//! 1. It stores documents as chunks, each with the vector of an embedding model.
+//! 2. It finds the chunks that a question is about.
+//! 3. It makes a prompt of them. Each passage is cited by document, heading and place.
+//!
+//! The server offers the same over the network. The database below, for vectors of your own, is the crate [`ragstone`].
+//!
+//! It takes ten lines with the default model, all-MiniLM-L6-v2, which is fetched once and kept in a cache:
 //!
 //! ```no_run
 //! use ragstone_rag::embed::DEFAULT_MODEL;
@@ -28,7 +31,7 @@
 //! }
 //! ```
 //!
-//! Any [`embed::Embedder`] serves as well. This one counts letters, which is enough to show the whole path:
+//! Any [`embed::Embedder`] will do. This one counts letters, which is enough to show the whole path:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -104,10 +107,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The rooms: [`embed`] turns text to vectors, [`ingest`] documents to chunks, [`retrieve`] finds the chunks that a
-//! question is about, [`rerank`] says which of them answer it, [`prompt`] makes a prompt of them, which [`tokens`] counts for the model that it is for, [`generate`] has a language model answer it, [`answers`] keeps what it said, [`evaluate`] measures how well they are found; [`Rag`] is the facade over a database and
-//! its models. [`reserved`] says how documents lie in a collection, [`limits`] what is refused
-//! for its size.
+//! # The parts
+//! [`Rag`] is the facade over a database and its models. Behind it:
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`ingest`] | turns documents into chunks |
+//! | [`embed`] | turns texts into vectors |
+//! | [`retrieve`] | finds the chunks that a question is about |
+//! | [`rerank`] | says which of them answer it best |
+//! | [`prompt`] | makes a prompt of them |
+//! | [`tokens`] | counts the tokens of the prompt, for the model that it is for |
+//! | [`generate`] | has a language model answer |
+//! | [`answers`] | keeps answers, to give them again |
+//! | [`evaluate`] | measures how well questions find their documents |
+//! | [`reserved`] | says how documents lie in a collection |
+//! | [`limits`] | lists what is refused for its size |
 
 pub mod answers;
 pub mod embed;
