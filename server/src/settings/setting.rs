@@ -182,7 +182,7 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "RAGSTONE_EMBED_API_KEY",
-        help: "The key of the service of RAGSTONE_EMBED_API_URL, which it goes to alone.",
+        help: "The key of the embeddings service at RAGSTONE_EMBED_API_URL. It is sent to no other.",
         is_secret: true,
     },
     Variable {
@@ -200,15 +200,15 @@ pub const VARIABLES: &[Variable] = &[
         help: "The hub that models are fetched from; Hugging Face's by default.",
         is_secret: false,
     },
-    Variable { name: "HF_TOKEN", help: "Who asks the hub.", is_secret: true },
+    Variable { name: "HF_TOKEN", help: "The token for that hub.", is_secret: true },
     Variable {
         name: "HTTPS_PROXY",
-        help: "The proxy that models are fetched and asked through, with their keys; ALL_PROXY wins over it, and where neither is set HTTP_PROXY is taken.",
+        help: "The proxy for fetching models, and for asking services of models, with their keys. ALL_PROXY wins over it. Where neither is set, HTTP_PROXY is taken.",
         is_secret: false,
     },
     Variable {
         name: "NO_PROXY",
-        help: "Hosts that are asked without it, with commas between them.",
+        help: "Hosts that are asked without the proxy, with commas between them.",
         is_secret: false,
     },
     Variable {
@@ -218,17 +218,17 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "OTEL_EXPORTER_OTLP_COMPRESSION",
-        help: "`gzip` compresses what the collector is told; nothing does by default.",
+        help: "`gzip` compresses what is sent to the collector; nothing does by default.",
         is_secret: false,
     },
     Variable {
         name: "OTEL_EXPORTER_OTLP_TIMEOUT",
-        help: "How many milliseconds the collector has for what is told at a time; 10,000 by default.",
+        help: "How many milliseconds the collector has for what is sent at a time; 10,000 by default.",
         is_secret: false,
     },
     Variable {
         name: "OTEL_BSP_MAX_QUEUE_SIZE",
-        help: "How many spans wait for the collector at most; 2,048 by default. More are dropped.",
+        help: "How many spans may wait for the collector; 2,048 by default. More are dropped.",
         is_secret: false,
     },
     Variable {
@@ -238,17 +238,17 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "OTEL_RESOURCE_ATTRIBUTES",
-        help: "What else traces tell of the server: `key=value,…`.",
+        help: "What else traces say about the server: `key=value,…`.",
         is_secret: false,
     },
     Variable {
         name: "RAGSTONE_ISA",
-        help: "Computes with fewer of the processor's instructions than it has: `scalar`, `avx2`, `avx512`, `avx512vnni` or `amx`.",
+        help: "Compute with fewer of the processor's instructions than it has: `scalar`, `avx2`, `avx512`, `avx512vnni` or `amx`.",
         is_secret: false,
     },
     Variable {
         name: "RUST_LOG",
-        help: "What is logged, as `tracing` writes it: `info` by default, `ragstone_server=debug` for more of the server. Other crates' level `trace`, which has what goes over the wire, never is.",
+        help: "What is logged, in the syntax of `tracing`: `info` by default, `ragstone_server=debug` for more of the server. The level `trace` of other crates, which shows what goes over the wire, is never logged.",
         is_secret: false,
     },
 ];
