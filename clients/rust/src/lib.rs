@@ -41,7 +41,8 @@
 //!   ids of a collection's last 4,096 writes, over restarts.
 //!
 //! Any other write whose connection broke under way is not repeated, and the error is `UNAVAILABLE`: nobody knows whether it was
-//! applied. Made twice, a removal by a filter could undo what another client wrote in between.
+//! applied. Made twice, a removal by a filter, or an ingestion of records, could undo what another client wrote in
+//! between.
 //!
 //! # Errors
 //! Every call returns [`Error`]: the gRPC [`Code`], the server's machine-readable reason, and the fields that were wrong.

@@ -170,33 +170,33 @@ fn source(matches: &ArgMatches, name: &str) -> Option<ValueSource> {
 /// Where the data is.
 #[derive(Args)]
 pub(crate) struct Place {
-    /// Work on this local directory.
+    /// The local data directory to work on.
     #[arg(long, global = true, value_name = "DIR", env = "RAGSTONE_DATA", default_value = DEFAULT_DATA,
           value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub(crate) data: PathBuf,
     /// Work on this server instead, for instance http://127.0.0.1:6733, or https://host:6733.
     #[arg(long, global = true, value_name = "URL", env = "RAGSTONE_URL")]
     pub(crate) url: Option<String>,
-    /// Trust the server at an https URL if one of these authorities (PEM) vouches for it; otherwise whom the system trusts.
+    /// Certificate authorities (PEM) to trust for an https URL; the system's by default.
     #[arg(long, global = true, value_name = "FILE", env = "RAGSTONE_TLS_CA")]
     pub(crate) tls_ca: Option<OsString>,
-    /// Show this certificate (PEM, followed by those between it and its authority): `serve` to its clients, other commands to a server
-    /// that asks for it.
+    /// The certificate to show (PEM, followed by those between it and its authority): `serve` shows it to its clients, other commands to
+    /// a server that asks for one.
     #[arg(long, global = true, value_name = "FILE", env = "RAGSTONE_TLS_CERT")]
     pub(crate) tls_cert: Option<OsString>,
-    /// The key of the certificate (PEM).
+    /// The private key of that certificate (PEM).
     #[arg(long, global = true, value_name = "FILE", env = "RAGSTONE_TLS_KEY")]
     pub(crate) tls_key: Option<OsString>,
-    /// The API key, or the token, for the server; better in the environment, which is not in the list of processes.
+    /// The API key or token for the server; better set in the environment, which the list of processes does not show.
     #[arg(long, global = true, value_name = "KEY", env = "RAGSTONE_API_KEY", hide_env_values = true)]
     pub(crate) api_key: Option<String>,
-    /// Read from the server only what includes the write of this token, `write_token` in what a command that writes prints with --json.
+    /// Read a state that includes the write of this token: the `write_token` that a writing command prints with --json.
     #[arg(long, global = true, value_name = "TOKEN", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) at_least: Option<String>,
-    /// Give a call to the server up after so long, its retries included: a number with s, m, h or d, 1s to 365d. Each call has a default of its own.
+    /// Give up a call to the server after this time, retries included: a number with s, m, h or d, 1s to 365d. Each call has its own default.
     #[arg(long, global = true, value_name = "TIME", value_parser = timeout)]
     pub(crate) timeout: Option<Duration>,
-    /// Fetch no model: use only what the cache or a directory has.
+    /// Fetch no model: use only models of the cache or of a directory.
     #[arg(long, global = true, env = "RAGSTONE_OFFLINE", value_parser = FalseyValueParser::new())]
     pub(crate) offline: bool,
 }
@@ -215,22 +215,22 @@ impl std::fmt::Debug for Place {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve the gRPC API over the data directory, as a file, the environment and flags say.
+    /// Serve the data directory over gRPC, and over HTTP if asked to.
     Serve(ServeArgs),
-    /// Explain what a server would run with.
+    /// Check and explain the settings that a server would run with.
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Run the whole path once: fetch the model, index a folder, answer three questions.
     Demo(DemoArgs),
-    /// Verify every file of a data directory that nobody has open; exit code 1 if anything is damaged.
+    /// Verify every file of a data directory that no process has open; exit code 1 if anything is damaged.
     Check,
-    /// Make good what is damaged in a data directory, and say what was lost.
+    /// Repair a damaged data directory, and say what was lost.
     Repair(RepairArgs),
     /// Turn texts into vectors.
     Embed(EmbedArgs),
-    /// Bring passages into the order of how well they answer a query.
+    /// Rank passages by how well they answer a query.
     Rerank(RerankArgs),
-    /// Count the tokens that texts are to a model.
+    /// Count the tokens of texts, as a model counts them.
     CountTokens(CountTokensArgs),
     /// Store documents (Markdown, text, HTML, PDF, source code, JSON Lines, CSV): split, embedded and indexed.
     Ingest(IngestArgs),
@@ -244,20 +244,20 @@ pub(crate) enum Command {
     Points(PointsCommand),
     /// Find the chunks that a question is about, with the score of each stage.
     Retrieve(RetrieveArgs),
-    /// Enrich a question with cited context; with --generate, stream the answer too.
+    /// Make a prompt of a question and cited passages; with --generate, stream the answer, too.
     Ask(AskArgs),
-    /// Measure how well questions find their documents, of a set that is judged.
+    /// Measure how well questions find their documents, with a judged set.
     Eval(EvalArgs),
     /// List, make, describe and delete collections.
     #[command(subcommand)]
     Collection(CollectionCommand),
-    /// List, set and delete further names of collections.
+    /// List, set and delete aliases: further names of collections.
     #[command(subcommand)]
     Alias(AliasCommand),
-    /// List, watch, cancel and forget what takes long on a server.
+    /// List, watch, cancel and forget long operations of a server.
     #[command(subcommand)]
     Operation(OperationCommand),
-    /// Tell what a database holds; have a server take and verify snapshots.
+    /// Show what a database holds; have a server take and verify snapshots, export and import.
     #[command(subcommand)]
     Admin(AdminCommand),
     /// Make, list, rotate and revoke API keys.
@@ -271,7 +271,7 @@ pub(crate) enum Command {
     Model(ModelCommand),
     /// Copy the data directory to a directory or an object store; list, verify and delete such copies.
     Snapshot(SnapshotArgs),
-    /// Make a data directory of a snapshot, as it was or as it was at a later moment.
+    /// Restore a snapshot into an empty data directory, as it was or as of a later moment.
     Restore(RestoreArgs),
     /// Write a collection to an Arrow or Parquet file.
     Export(ExportArgs),
@@ -289,14 +289,14 @@ pub(crate) struct InCollection {
 
 #[derive(Debug, Args)]
 pub(crate) struct RepairArgs {
-    /// Say what would be done, and change nothing.
+    /// Say what would be done; change nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// Index this folder, of all that `ingest` takes, instead of the project's own Markdown.
+    /// Index this folder instead of the project's own Markdown; it may hold whatever `ingest` takes.
     #[arg(long, value_name = "DIR")]
     pub(crate) docs: Option<PathBuf>,
     /// Ask this instead of the demo's own three questions; may be repeated.
@@ -321,7 +321,7 @@ pub(crate) struct EmbedArgs {
     /// What to do with a text over the model's token limit.
     #[arg(long, value_enum, default_value = "error")]
     pub(crate) on_overflow: OnOverflow,
-    /// What the texts are; a model may put a prefix before a query or a passage.
+    /// What the texts are; some models put a prefix before a query or a passage.
     #[arg(long, value_enum, default_value = "plain")]
     pub(crate) role: TextRole,
 }
@@ -365,7 +365,7 @@ impl From<TextRole> for Role {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModelCommand {
-    /// List the models that are here.
+    /// List the models that are fetched or loaded.
     List,
     /// Fetch a model into the cache and verify it.
     Pull {

@@ -15,9 +15,10 @@ Examples:
   ragstone key rotate 0123456789abcdef --keep 1d
 
 A grant is ACTION on COLLECTIONS [where FILTER]: read, write or manage; `*` in a name stands for anything, manage has no filter.
-manage may end with `max N`: it makes no further collection or alias while N have names that it fits.
+manage may end with `max N`: then it makes no further collection or alias while N have names that match.
 admin is everything; observe is metrics and what the database holds in numbers.
-The key is printed once: what is kept is a hash of it. On a directory, no server may have it open: make the first key so, before `serve --auth`.";
+The key is printed once; only a hash of it is kept. Make the first key on the directory, before `serve --auth` opens it; further ones
+through the server.";
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = KEY_EXAMPLES)]
@@ -26,7 +27,7 @@ pub(crate) enum KeyCommand {
     Create(CreateKeyArgs),
     /// List the API keys, without their secrets.
     List,
-    /// Take an API key back.
+    /// Revoke an API key.
     Revoke {
         /// Its id.
         id: String,
@@ -35,7 +36,7 @@ pub(crate) enum KeyCommand {
     Rotate {
         /// Its id.
         id: String,
-        /// For how long the one before is taken as well: a number with s, m, h or d.
+        /// How long the old secret stays valid, too: a number with s, m, h or d.
         #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time)]
         keep: Duration,
     },
@@ -44,7 +45,7 @@ pub(crate) enum KeyCommand {
 #[derive(Debug, Args)]
 #[command(after_help = KEY_EXAMPLES)]
 pub(crate) struct CreateKeyArgs {
-    /// What it is for.
+    /// A name that says what the key is for.
     pub(crate) name: String,
     /// What it allows; may be repeated.
     #[arg(long = "grant", value_name = "GRANT", required = true)]
@@ -53,16 +54,16 @@ pub(crate) struct CreateKeyArgs {
     /// ('tenant="42"'); several values of one name are a list. May be repeated.
     #[arg(long = "claim", value_name = "NAME=VALUE")]
     pub(crate) claims: Vec<String>,
-    /// End it after so long: a number with s, m, h or d.
+    /// The key expires after this time: a number with s, m, h or d.
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) expires: Option<Duration>,
-    /// Calls a second, on average.
+    /// Calls a second that the key may make, on average.
     #[arg(long, value_name = "N")]
     pub(crate) per_second: Option<f64>,
-    /// Calls that may come at once.
+    /// Calls that the key may make at once.
     #[arg(long, value_name = "N", requires = "per_second")]
     pub(crate) burst: Option<u32>,
-    /// Calls a day.
+    /// Calls a day that the key may make.
     #[arg(long, value_name = "N")]
     pub(crate) per_day: Option<u64>,
 }

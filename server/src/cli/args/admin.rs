@@ -13,7 +13,7 @@ pub(crate) enum AliasCommand {
         #[arg(long, value_name = "NAME")]
         of: Option<String>,
     },
-    /// Have an alias name a collection, whether it is new or named another, from one moment to the next.
+    /// Point an alias at a collection, whether the alias is new or named another one, from one moment to the next.
     Set {
         /// The alias.
         alias: String,
@@ -31,7 +31,7 @@ pub(crate) enum AliasCommand {
 pub(crate) struct ReembedArgs {
     /// The collection.
     pub(crate) name: String,
-    /// The model that it is moved to.
+    /// The model to move it to.
     #[arg(long, value_name = "MODEL", required_unless_present = "cancel")]
     pub(crate) model: Option<String>,
     /// The field with the texts of points that are not chunks of documents and have a vector.
@@ -40,7 +40,7 @@ pub(crate) struct ReembedArgs {
     /// On a server: begin, print the operation, and do not wait for its end.
     #[arg(long)]
     pub(crate) detach: bool,
-    /// Give up the one that is under way or was interrupted: the collection stays with its model.
+    /// Give up the move that is under way or was interrupted: the collection keeps its model.
     #[arg(long, conflicts_with_all = ["model", "text_field", "detach"])]
     pub(crate) cancel: bool,
 }
@@ -62,10 +62,10 @@ pub(crate) struct RestoreCollectionArgs {
     /// The snapshot; the newest if left out.
     #[arg(long, value_name = "NAME")]
     pub(crate) snapshot: Option<String>,
-    /// What it is called in the database, if not as in the snapshot.
+    /// The name that it gets in the database; by default its name in the snapshot.
     #[arg(long = "as", value_name = "NAME")]
     pub(crate) to: Option<String>,
-    /// Have it take the place of the collection of this name, which goes with all that it holds.
+    /// Replace the collection of this name, which is removed with all that it holds.
     #[arg(long)]
     pub(crate) replace: bool,
     /// On a server: begin, print the operation, and do not wait for its end.
@@ -105,13 +105,13 @@ pub(crate) enum OperationCommand {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum InState {
-    /// It goes on.
+    /// Still running.
     Running,
-    /// It has done what it was to do.
+    /// Ended as it should.
     Succeeded,
-    /// It could not.
+    /// Ended with an error.
     Failed,
-    /// It was asked to end before.
+    /// Was asked to end early.
     Cancelled,
 }
 
@@ -128,7 +128,7 @@ impl From<InState> for OperationState {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AdminCommand {
-    /// Tell what the database holds, and what that takes.
+    /// Show what the database holds, and the room that it takes.
     Stats,
     /// Have a server copy its database to a store that it was started with (`serve --snapshot-store`).
     Snapshot(Store),

@@ -19,19 +19,19 @@ pub(crate) struct Finding {
     /// How chunks are found: dense (by meaning), text (by word) or hybrid (by both).
     #[arg(long, default_value_t, value_name = "MODE")]
     pub(crate) mode: RetrievalMode,
-    /// Rank the best of what is found anew by this re-ranker: a name, an org/name of the Hugging Face hub, a directory.
+    /// Rank the best candidates again with this re-ranker: a name, an org/name of the Hugging Face hub, a directory.
     #[arg(long, value_name = "MODEL")]
     pub(crate) rerank: Option<String>,
-    /// How many of the chunks that are found are ranked anew.
+    /// How many candidates are ranked again.
     #[arg(long, value_name = "CHUNKS", default_value_t = 50, requires = "rerank")]
     pub(crate) rerank_candidates: usize,
-    /// Leave out chunks whose score is less.
+    /// Leave out chunks with a lower score.
     #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
     pub(crate) min_score: Option<f32>,
     /// Choose by maximal marginal relevance: how much relevance counts, from 1 (relevance alone) to 0 (novelty alone).
     #[arg(long, value_name = "LAMBDA", allow_negative_numbers = true)]
     pub(crate) mmr: Option<f32>,
-    /// How many chunks of one document at most.
+    /// The most chunks of one document.
     #[arg(long, value_name = "CHUNKS")]
     pub(crate) per_document: Option<usize>,
 }
@@ -53,7 +53,7 @@ pub(crate) struct RetrieveArgs {
     pub(crate) collection: InCollection,
     #[command(flatten)]
     pub(crate) finding: Finding,
-    /// Leave out chunks that say what a better one says already.
+    /// Leave out chunks that repeat what a better one says.
     #[arg(long)]
     pub(crate) distinct: bool,
 }
@@ -63,40 +63,40 @@ pub(crate) struct AskArgs {
     /// The question.
     #[arg(value_name = "QUESTION", required_unless_present = "messages")]
     pub(crate) question: Option<String>,
-    /// Ask at the end of this conversation: a JSON file, or JSON, of [{"role": "user", "content": "…"}, …], as chat endpoints have it; with a question, that
-    /// comes last.
+    /// Ask at the end of this conversation: a JSON file, or JSON, of [{"role": "user", "content": "…"}, …], as chat endpoints have it. A
+    /// question comes after it.
     #[arg(long, value_name = "FILE")]
     pub(crate) messages: Option<String>,
     #[command(flatten)]
     pub(crate) collection: InCollection,
     #[command(flatten)]
     pub(crate) finding: Finding,
-    /// Add so many chunks before and after each that is found, as far as there is room: 1, or 0/2 for none before and two after.
+    /// Add this many chunks before and after each passage, as far as there is room: 1, or 0/2 for none before and two after.
     #[arg(long, value_name = "CHUNKS[/AFTER]", value_parser = neighbours)]
     pub(crate) neighbours: Option<(usize, usize)>,
-    /// Add the section of each chunk that is found, as far as there is room: the chunks around it that stand under its headings, or below these.
+    /// Add the section around each passage, as far as there is room: the chunks under the same headings, or below these.
     #[arg(long)]
     pub(crate) section: bool,
-    /// Add so many of the sections around that one, too, from the innermost up to the whole document.
+    /// Also add this many of the sections around that one, from the innermost up to the whole document.
     #[arg(long, value_name = "LEVELS", default_value_t = 0)]
     pub(crate) parents: usize,
     /// Tokens that the whole prompt may take: instructions, passages, history and question.
     #[arg(long, default_value_t = 4_000, value_name = "TOKENS")]
     pub(crate) budget: usize,
-    /// Count them as this model does, for which the prompt is: gpt-4o, an org/name of the Hugging Face hub, a directory. Otherwise the embedding model's tokenizer
+    /// Count tokens as this model does: gpt-4o, an org/name of the Hugging Face hub, a directory. Otherwise the embedding model's tokenizer
     /// counts, and 15 % are added.
     #[arg(long, value_name = "MODEL")]
     pub(crate) tokens_of: Option<String>,
-    /// Render this registered template instead of the built-in one, its newest version unless one is named.
+    /// Render this registered template instead of the built-in one; the newest version unless one is named.
     #[arg(long, value_name = "NAME[@VERSION]", conflicts_with = "template_file")]
     pub(crate) template: Option<TemplateName>,
     /// Render the template in this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) template_file: Option<PathBuf>,
-    /// How passages are marked as quoted, for the model to tell them from instructions: off, lines (at the beginning of each) or words (before each).
+    /// How passages are marked as quoted, so that the model can tell them from instructions: off, lines or words (the strongest).
     #[arg(long, default_value_t, value_name = "MARKING")]
     pub(crate) data_marking: DataMarking,
-    /// Show what was searched for, and of each citation the chunks that it consists of, with the scores of every stage.
+    /// Show what was searched for, and the chunks of each citation with the scores of every stage.
     #[arg(long)]
     pub(crate) explain: bool,
     /// Have a language model answer, and stream its answer: NAME=URL of an OpenAI-compatible service, for instance
@@ -107,10 +107,10 @@ pub(crate) struct AskArgs {
     /// Tokens that the answer may have.
     #[arg(long, value_name = "N", requires = "generate")]
     pub(crate) max_tokens: Option<u32>,
-    /// How much of the answer is left to chance, 0 to 2.
+    /// How freely the model chooses its words, 0 to 2: 0 always takes the likeliest.
     #[arg(long, value_name = "T", requires = "generate")]
     pub(crate) temperature: Option<f32>,
-    /// Only the likeliest tokens that have this probability together, above 0 to 1.
+    /// Choose only among the likeliest tokens that have this probability together: above 0, at most 1.
     #[arg(long, value_name = "P", requires = "generate")]
     pub(crate) top_p: Option<f32>,
     /// End the answer before this text; may be repeated.

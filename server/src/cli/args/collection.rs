@@ -11,7 +11,7 @@ pub(crate) enum CollectionCommand {
     List,
     /// Make a collection.
     Create(CreateArgs),
-    /// Add a field, or have one searched by word, without rewriting any point.
+    /// Add fields, or make fields searchable by word, without rewriting any point.
     AddField {
         /// The collection.
         name: String,
@@ -21,20 +21,20 @@ pub(crate) enum CollectionCommand {
         /// A string field, a new one or one that points have, to be searched by word; may be repeated. ANALYSER as for `create`.
         #[arg(long = "text", value_name = "FIELD[=ANALYSER]")]
         texts: Vec<String>,
-        /// Only if the collection is still what it was when it was read with this etag, which `info` shows.
+        /// Only if the collection still has this etag, which `info` shows.
         #[arg(long, value_name = "ETAG", value_parser = NonEmptyStringValueParser::new())]
         if_etag: Option<String>,
     },
-    /// Move a collection to another model, while it serves: its texts are embedded anew, then it has the new vectors from one moment to
-    /// the next. Begun again after an interruption, it goes on from where it was.
+    /// Move a collection to another model while it serves: its texts are embedded again, then the new vectors replace the old ones from
+    /// one moment to the next. After an interruption, the same command goes on from where it was.
     Reembed(super::ReembedArgs),
-    /// Put a collection of a snapshot back, while the others serve: it is there when all of it is.
+    /// Restore a collection of a snapshot while the others serve; it appears when all of it is there.
     Restore(super::RestoreCollectionArgs),
     /// Delete a collection with everything in it.
     Delete {
         /// Its name.
         name: String,
-        /// Only if the collection is still what it was when it was read with this etag, which `info` shows.
+        /// Only if the collection still has this etag, which `info` shows.
         #[arg(long, value_name = "ETAG", value_parser = NonEmptyStringValueParser::new())]
         if_etag: Option<String>,
     },

@@ -11,7 +11,7 @@ pub(crate) struct Conditions {
     /// "2024-05-01T12:00:00Z", names with odd characters in backquotes.
     #[arg(long, value_name = "FILTER")]
     pub(crate) filter: Option<String>,
-    /// Only rows whose field has this value, read as what the field is: a time as 2027-01-01T00:00:00Z; may be repeated, all must hold.
+    /// Only rows whose field has this value (write a time as 2027-01-01T00:00:00Z); may be repeated, and then all must hold.
     #[arg(long = "where", value_name = "NAME=VALUE")]
     pub(crate) conditions: Vec<String>,
 }

@@ -17,11 +17,11 @@ Examples:
 pub(crate) enum DocumentsCommand {
     /// List documents by id, without their texts.
     List(ListDocumentsArgs),
-    /// Print the text of a document, whose characters chunks and citations count; with --json, all that is stored of it.
+    /// Print the text of a document, as chunks and citations count its characters; with --json, all that is stored of it.
     Get(GetDocumentArgs),
     /// List the chunks of a document, in their order.
     Chunks(ChunksArgs),
-    /// Remove a document and its chunks. `ingest` stores it again where its file is still there.
+    /// Remove a document and its chunks. `ingest` stores it again if its file is still there.
     Delete(DeleteDocumentArgs),
 }
 
@@ -29,7 +29,7 @@ pub(crate) enum DocumentsCommand {
 pub(crate) struct ListDocumentsArgs {
     #[command(flatten)]
     pub(crate) collection: InCollection,
-    /// Only those of this source: of what `ingest` stores, the folder.
+    /// Only those of this source: for what `ingest` stored, the folder.
     #[arg(long, value_name = "SOURCE")]
     pub(crate) source: Option<String>,
     #[command(flatten)]
@@ -60,7 +60,7 @@ pub(crate) struct DeleteDocumentArgs {
     pub(crate) id: String,
     #[command(flatten)]
     pub(crate) collection: InCollection,
-    /// Names the removal: sent again under the same name it is not done again, whatever was stored since, and gets the first answer.
+    /// A name for the removal, which makes it safe to repeat: it is done once, whatever was stored since, and gets the first answer again.
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) request_id: Option<String>,
 }

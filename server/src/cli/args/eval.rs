@@ -27,21 +27,21 @@ pub(crate) struct EvalArgs {
     /// Which documents answer which questions, as tab-separated values.
     #[arg(long, value_name = "FILE")]
     pub(crate) qrels: PathBuf,
-    /// How chunks are found: dense (by meaning), text (by word) or hybrid (by both); of several, with commas between them, each is
-    /// measured, and with --json is a line of its own.
+    /// How chunks are found: dense (by meaning), text (by word) or hybrid (by both). Several, with commas between them, are each measured,
+    /// and each is a line of its own with --json.
     #[arg(long, default_value = "hybrid", value_delimiter = ',', value_name = "MODE")]
     pub(crate) mode: Vec<RetrievalMode>,
-    /// How many chunks users ask for: finding so many is what is timed, and recall is counted among so many documents, too.
+    /// How many chunks users ask for: the search that is timed finds this many, and recall is also counted among this many documents.
     #[arg(short, default_value_t = 10)]
     pub(crate) k: usize,
-    /// Rank the best of what is found anew by this re-ranker: a name, an org/name of the Hugging Face hub, a directory. Figures are then of the chunks that
-    /// it ranks.
+    /// Rank the best candidates again with this re-ranker: a name, an org/name of the Hugging Face hub, a directory. Figures are then of
+    /// the chunks that it ranks.
     #[arg(long, value_name = "MODEL")]
     pub(crate) rerank: Option<String>,
-    /// How many of the chunks that are found are ranked anew.
+    /// How many candidates are ranked again.
     #[arg(long, value_name = "CHUNKS", default_value_t = 100, requires = "rerank")]
     pub(crate) rerank_candidates: usize,
-    /// Tokens of a chunk at most, and tokens that neighbours share.
+    /// The most tokens of a chunk, and the tokens that neighbours share.
     #[arg(long, default_value = "240/30", value_name = "TOKENS[/OVERLAP]")]
     pub(crate) chunk: ChunkOptions,
     /// How texts become words.

@@ -9,7 +9,7 @@ use super::collection::MetricName;
 use super::conditions::Conditions;
 
 const EXPORT_EXAMPLES: &str = "\
-Without a filter it is all of it, of every tenant. Of a collection with a tenant key a filter says whose rows it means, or `all tenants`.
+Without a filter all rows are written, those of every tenant. If the collection has a tenant key, a filter names the tenant, or says `all tenants`.
 Examples:
   ragstone export notes notes.parquet                              rows, vectors, fields and schema
   ragstone export notes new.arrow --filter 'year >= 2025'          some of the rows
@@ -21,7 +21,7 @@ Examples:
 pub(crate) struct ExportArgs {
     /// The collection.
     pub(crate) collection: String,
-    /// The file, which is there when all of it is: .arrow, .feather or .ipc for Arrow, .parquet for Parquet.
+    /// The file: .arrow, .feather or .ipc for Arrow, .parquet for Parquet. It appears when all of it is written.
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) how: ExportHow,
@@ -44,14 +44,14 @@ pub(crate) struct ExportHow {
     /// The name of the column with the default vector.
     #[arg(long, value_name = "COLUMN", default_value = "vector")]
     pub(crate) vector: String,
-    /// Replace a file that is there.
+    /// Replace an existing file.
     #[arg(long)]
     pub(crate) overwrite: bool,
 }
 
 const IMPORT_EXAMPLES: &str = "\
-A collection that is not there is made: of an export with the schema that the file has, of other files by the types of the columns.
-A row replaces the one that has its id, so an import that was interrupted is made good by another one.
+A collection that does not exist is made: with the schema that an export keeps in its file, or else by the types of the columns.
+A row replaces the one with the same id, so after an interruption you can run the import again.
 Examples:
   ragstone import notes.parquet notes
   ragstone import papers.parquet papers --id doi --vector embedding --metric dot
@@ -77,7 +77,7 @@ pub(crate) struct ImportHow {
     /// The column with the ids, integers or strings: by default `id`, or what the export called it.
     #[arg(long, value_name = "COLUMN", conflicts_with = "number_rows")]
     pub(crate) id: Option<String>,
-    /// The rows have no ids: number them from 0 on.
+    /// Number the rows from 0 on: they have no ids.
     #[arg(long)]
     pub(crate) number_rows: bool,
     /// The column with the default vector: by default `vector`, or what the export called it.
@@ -89,10 +89,10 @@ pub(crate) struct ImportHow {
     /// Only these columns and that of the ids; may be repeated, or given as A,B.
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     pub(crate) columns: Vec<String>,
-    /// All columns but these; may be repeated, or given as A,B.
+    /// All columns except these; may be repeated, or given as A,B.
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     pub(crate) except: Vec<String>,
-    /// How near two vectors are, in a collection that is made; cosine by default. An export says it itself.
+    /// The metric of a collection that is made; cosine by default. An export names its own.
     #[arg(long, value_enum)]
     pub(crate) metric: Option<MetricName>,
     /// Rows of one atomic write, unless they are large.

@@ -15,7 +15,7 @@ pub(crate) struct RerankArgs {
     /// The re-ranker: an org/name of the Hugging Face hub such as cross-encoder/ms-marco-MiniLM-L6-v2, or a directory.
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: String,
-    /// Print only so many, the best ones; all of them if left out.
+    /// Print only this many, the best ones; all of them if left out.
     #[arg(long, value_name = "N")]
     pub(crate) top_k: Option<usize>,
     /// What to do with a passage over the model's token limit.

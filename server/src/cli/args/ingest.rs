@@ -26,30 +26,30 @@ pub(crate) struct IngestArgs {
     pub(crate) paths: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) collection: InCollection,
-    /// The model of the collection, if it is made by this command; all-MiniLM-L6-v2, or the server's own, by default.
+    /// The model of the collection, if this command makes it; by default all-MiniLM-L6-v2, or the server's own.
     #[arg(long, value_name = "MODEL", default_value = "", hide_default_value = true)]
     pub(crate) model: String,
     /// A field that every chunk gets, for filters; may be repeated. true, false and numbers are typed, unless they are quoted twice:
     /// 'code="007"'.
     #[arg(long = "field", value_name = "NAME=VALUE")]
     pub(crate) fields: Vec<String>,
-    /// What a document is called, of which the file is given alone: embedded and found by word with each of its chunks. Records have titles of their own.
+    /// The title of a document, if one file is given: embedded, and found by word, with each of its chunks. Records have their own titles.
     #[arg(long, value_name = "TITLE")]
     pub(crate) title: Option<String>,
     /// What all files are, whatever their extensions say: markdown, text, html, pdf, jsonl, csv, tsv, a media type such as
     /// text/markdown, code, or a language: rust, python, javascript, typescript, tsx, go, java, c, cpp.
     #[arg(long, value_name = "FORMAT", value_parser = kind)]
     pub(crate) format: Option<FileKind>,
-    /// Of JSON Lines and CSV: a field that is a record's text; several are joined. By default text, content or body.
+    /// For JSON Lines and CSV: a field with a record's text; may be repeated, and then the texts are joined. By default text, content or body.
     #[arg(long = "text-field", value_name = "NAME")]
     pub(crate) text_fields: Vec<String>,
-    /// Of JSON Lines and CSV: the field that is a record's id, behind the file's path; by default id or _id, else its number.
+    /// For JSON Lines and CSV: the field with a record's id, which stands behind the file's path; by default id or _id, else its number.
     #[arg(long, value_name = "NAME")]
     pub(crate) id_field: Option<String>,
-    /// Of JSON Lines and CSV: the field that is a record's title; by default title.
+    /// For JSON Lines and CSV: the field with a record's title; by default title.
     #[arg(long, value_name = "NAME")]
     pub(crate) title_field: Option<String>,
-    /// Megabytes of documents that may be read ahead of the model; of those on their way to a server, 16 at most, whatever is said here.
+    /// Megabytes of documents that may be read ahead of the model; on the way to a server, never more than 16.
     #[arg(long, value_name = "MB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=16_384))]
     pub(crate) ahead_mb: u32,
 }

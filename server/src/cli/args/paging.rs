@@ -4,13 +4,13 @@ use clap::Args;
 
 #[derive(Debug, Args)]
 pub(crate) struct Paging {
-    /// So many on the page, 1 to 1,000.
+    /// How many a page has, 1 to 1,000.
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub(crate) limit: usize,
-    /// The page that the one before named as the next.
+    /// The next page: the token that the page before printed.
     #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
     pub(crate) page_token: String,
-    /// Turn page after page, to the end.
+    /// Go through all pages, to the end.
     #[arg(long)]
     pub(crate) all: bool,
 }

@@ -15,7 +15,7 @@ pub(crate) enum PointsCommand {
     Update(UpdateArgs),
     /// Remove points, by id or by a condition.
     Delete(DeleteArgs),
-    /// Insert, change and remove points in one: all that a file has, or nothing.
+    /// Insert, change and remove points in one atomic write.
     Write(OperationsArgs),
     /// Read points by id: a JSON object a line.
     Get(GetArgs),
@@ -30,7 +30,7 @@ pub(crate) enum PointsCommand {
 /// What a write rests on, and its name.
 #[derive(Debug, Args)]
 pub(crate) struct WriteArgs {
-    /// Only if the point was not written since it was read with this etag; for one point.
+    /// Only if the point still has this etag; for one point.
     #[arg(long, value_name = "ETAG", conflicts_with_all = ["if_absent", "if_present"])]
     pub(crate) if_etag: Option<u64>,
     /// Only if none of the points is there.
@@ -39,7 +39,7 @@ pub(crate) struct WriteArgs {
     /// Only if all of the points are there.
     #[arg(long)]
     pub(crate) if_present: bool,
-    /// Names the write: sent again under the same name it is not done again, and gets the first answer.
+    /// A name for the write, which makes it safe to repeat: it is done once, and gets the first answer again.
     #[arg(long, value_name = "ID")]
     pub(crate) request_id: Option<String>,
 }
@@ -88,10 +88,10 @@ pub(crate) struct UpdateArgs {
     /// Set a field; may be repeated. JSON, or a text; of a json field, what begins with {, [ or " is JSON, and any other text a JSON string.
     #[arg(long, value_name = "NAME=VALUE", conflicts_with = "file")]
     pub(crate) set: Vec<String>,
-    /// Take a field away; may be repeated.
+    /// Remove a field; may be repeated.
     #[arg(long, value_name = "NAME", conflicts_with = "file")]
     pub(crate) unset: Vec<String>,
-    /// When the points are gone: a time as 2027-01-01 or 2027-01-01T00:00:00Z, or `never`.
+    /// When the points expire: a time as 2027-01-01 or 2027-01-01T00:00:00Z, or `never`.
     #[arg(long, value_name = "TIME", conflicts_with = "file")]
     pub(crate) expires_at: Option<String>,
     /// A file of JSON lines with `id`, `set`, `unset` and `expires_at`; `-` for standard input.
@@ -135,7 +135,7 @@ pub(crate) struct OperationsArgs {
     /// A file of JSON lines, or of one JSON document; `-` for standard input.
     #[arg(long, value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// Names the write: sent again under the same name it is not done again, and gets the first answer. In place of what a document says.
+    /// A name for the write, which makes it safe to repeat: it is done once, and gets the first answer again. Wins over that of a document.
     #[arg(long, value_name = "ID")]
     pub(crate) request_id: Option<String>,
 }
@@ -165,12 +165,12 @@ pub(crate) struct ScrollArgs {
     pub(crate) collection: InCollection,
     #[command(flatten)]
     pub(crate) conditions: Conditions,
-    /// In the order of a field, else of the ids.
+    /// Sort by a field; by default points come in the order of their ids.
     #[arg(long, value_name = "FIELD[:desc]")]
     pub(crate) order_by: Option<String>,
     #[command(flatten)]
     pub(crate) paging: Paging,
-    /// Begin behind this id, whether or not there is such a point: numbers come before texts. Later pages begin by their token.
+    /// Begin after this id, whether or not there is such a point; numbers come before texts. Later pages begin by their token.
     #[arg(long, value_name = "ID", conflicts_with_all = ["order_by", "page_token"])]
     pub(crate) after: Option<String>,
     /// Return only these fields; may be repeated, or given as A,B.
@@ -201,7 +201,7 @@ pub(crate) struct FacetArgs {
     pub(crate) collection: InCollection,
     #[command(flatten)]
     pub(crate) conditions: Conditions,
-    /// How many values to list, the most frequent ones.
+    /// How many values to list, the most frequent first.
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub(crate) limit: usize,
 }

@@ -35,16 +35,16 @@ pub(crate) struct SearchArgs {
     /// Search by these words in text fields, ranked by BM25; with a text or a vector, by both together.
     #[arg(long, value_name = "WORDS", conflicts_with_all = ["like", "unlike", "source"])]
     pub(crate) words: Option<String>,
-    /// Search by the words of the text, too: both rankings are made one, by reciprocal ranks.
+    /// Search by the words of the text, too, and fuse both rankings by reciprocal ranks.
     #[arg(long, requires = "text", conflicts_with = "words")]
     pub(crate) hybrid: bool,
-    /// Look for words in this text field, whose score counts so much; may be repeated. In all of them by default.
+    /// Look for words in this text field, and weigh its score by BOOST; may be repeated. All text fields by default.
     #[arg(long = "in", value_name = "FIELD[:BOOST]")]
     pub(crate) fields_of_words: Vec<String>,
-    /// Only results of which one field has all of the words.
+    /// Only results that have all of the words in one field.
     #[arg(long)]
     pub(crate) all_words: bool,
-    /// Search by the vector of this name.
+    /// Search the vector of this name.
     #[arg(long, value_name = "NAME", conflicts_with = "source")]
     pub(crate) by: Option<String>,
     /// Search for what is like this point; may be repeated.
@@ -53,7 +53,7 @@ pub(crate) struct SearchArgs {
     /// Search for what is unlike this point; may be repeated.
     #[arg(long, value_name = "ID", conflicts_with_all = ["text", "source"])]
     pub(crate) unlike: Vec<String>,
-    /// In the order of a field; of a text's or vector's nearest points where one is given.
+    /// Sort by a field; with a text or a vector, sort its nearest points.
     #[arg(long, value_name = "FIELD[:desc]", conflicts_with = "source")]
     pub(crate) order_by: Option<String>,
     /// Rank by this source: JSON, or a file with it. A text may stand where a vector does: {"nearest": {"text": "moon"}}.
@@ -73,19 +73,19 @@ pub(crate) struct SearchArgs {
     /// Return the best results of each of `k` groups, by this field.
     #[arg(long, value_name = "FIELD")]
     pub(crate) group_by: Option<String>,
-    /// Results of a group.
+    /// How many results of each group.
     #[arg(long, value_name = "N", default_value_t = 1, requires = "group_by")]
     pub(crate) per_group: usize,
     /// Only results whose score is at least as good: at least this, or at most this for Euclidean distances.
     #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
     pub(crate) threshold: Option<f32>,
-    /// All results whose vector is at least so near, however many: a cosine or inner product of at least this, or a Euclidean distance
+    /// All results whose vector is at least this near, however many: a cosine or inner product of at least this, or a Euclidean distance
     /// of at most this.
     #[arg(long, value_name = "SCORE", allow_negative_numbers = true,
           conflicts_with_all = ["like", "unlike", "words", "hybrid", "order_by", "source", "group_by", "threshold", "ef", "fields",
                                 "with_vectors", "vectors"])]
     pub(crate) all_within: Option<f32>,
-    /// With --all-within, so many results at most, the nearest ones.
+    /// With --all-within, the most results; the nearest are kept.
     #[arg(long, value_name = "N", default_value_t = ragstone::limits::RANGE_ROWS_MAX, requires = "all_within")]
     pub(crate) limit: usize,
     /// Return only these fields; may be repeated, or given as A,B.
@@ -106,10 +106,10 @@ pub(crate) struct SearchArgs {
     /// Compare with every row instead of walking the graph.
     #[arg(long)]
     pub(crate) exact: bool,
-    /// Return what was found after so many milliseconds.
+    /// Return what was found after this many milliseconds.
     #[arg(long, value_name = "MS")]
     pub(crate) budget_ms: Option<u64>,
-    /// Tell how the answer came about: the way through each segment, what was compared, how long it took.
+    /// Show how the answer came about: the way through each segment, what was compared, how long it took.
     #[arg(long)]
     pub(crate) explain: bool,
 }

@@ -13,8 +13,8 @@ const CONFIG: &str = "config";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Tell what `ragstone serve` would run with, given the same flags: each setting, its value and where that comes from; exit code 1, and
-    /// every mistake with its place, where it would not start.
+    /// Show what `ragstone serve` would run with, given the same flags: each setting, its value and where that comes from. If it would not
+    /// start: every mistake with its place, and exit code 1.
     Check(ServeArgs),
 }
 

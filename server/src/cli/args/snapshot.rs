@@ -11,7 +11,7 @@ pub(crate) struct SnapshotArgs {
     /// Where the snapshot goes. What is there already is not uploaded again.
     #[arg(long, value_name = "URL", required = true)]
     pub(crate) to: Option<String>,
-    /// Its name; the time if left out.
+    /// Its name; by default the time.
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
 }
@@ -50,9 +50,9 @@ pub(crate) enum SnapshotCommand {
         #[command(flatten)]
         place: InPlace,
     },
-    /// Remove what no snapshot needs: left by snapshots that were interrupted.
+    /// Remove files that no snapshot needs, left by interrupted snapshots.
     Collect(InPlace),
-    /// Upload the log since the last time, so that every write from the last snapshot on is a moment that can be restored.
+    /// Upload the log since the last time: every write since the last snapshot becomes a moment that can be restored.
     Archive {
         /// Where the snapshots are.
         #[arg(long, value_name = "URL")]
