@@ -58,6 +58,8 @@ def on_the_wire(value: Any) -> v1.Value:
         (pd.Series([DAY.replace(tzinfo=None)]).to_numpy()[0], v1.Value(timestamp_value=MICROSECONDS)),
         (pd.Timestamp("2024-05-01T02:00:00.000000001+02:00"), v1.Value(timestamp_value=MICROSECONDS)),
         (-1 << 63, v1.Value(int_value=-1 << 63)),
+        (np.longdouble(0.5), v1.Value(float_value=0.5)),
+        (np.ma.array([0.5])[0], v1.Value(float_value=0.5)),
     ],
     ids=repr,
 )
@@ -77,6 +79,8 @@ def test_values_are_what_they_mean(value: Any, expected: v1.Value) -> None:
         (datetime.time(12), "no values of the type time"),
         (None, "None is no value"),
         (pd.NA, "no values of the type NAType"),
+        (np.ma.masked, "what is masked is no value"),
+        (np.clongdouble(1), "no values of the type c"),
     ],
     ids=repr,
 )
@@ -191,6 +195,11 @@ def some_points() -> Iterator[tuple[int, list[float], dict[str, Any]]]:
         (lambda notes: notes.upsert([(1 << 64, [1.0])]), r"^points\[0\]: an id that is a number has 64 bits"),
         (lambda notes: notes.upsert([(1, [1.0], {"text": "\ud800"})]), r"^points\[0\]: `text`: .*surrogates"),
         (lambda notes: notes.upsert([(1, [1.0], {"rest": Json({"a": 1, "b": math.nan})})]), r"`rest\.b`: "),
+        (
+            lambda notes: notes.upsert([(1, [1.0], {2024: 1})]),
+            r"^points\[0\]: a field's name is a str, and 2024 is int",
+        ),
+        (lambda notes: notes.upsert([Point(1, vectors=[[1.0]])]), r"^points\[0\]: `vectors` is a dict .* is list"),
         (lambda notes: notes.upsert([Point(1, [1.0], expires_at=pd.NaT)]), r"^points\[0\]: `expires_at`: NaT"),
         (lambda notes: notes.upsert([Point(1, [1.0], expires_at=3_600)]), r"^points\[0\]: `expires_at` is a datetime"),
         (lambda notes: notes.update([Update(1, expires_at=datetime.timedelta(1))]), r"^updates\[0\]: `expires_at` is"),
@@ -244,3 +253,11 @@ def test_what_is_no_content_is_no_document(kind: str) -> None:
         called(kind, lambda notes: notes.ingest_document("a.md", None))
     with pytest.raises(TypeError, match=r"^documents\[0\]: `content` is a text"):
         called(kind, lambda notes: notes.ingest_documents([{"id": "a.md", "content": None}]))
+
+
+def test_a_point_without_further_vectors_may_say_so(kind: str) -> None:
+    """As rows that are made of models do, which have None for what is not there."""
+    row = {"id": 1, "vector": [1.0], "payload": None, "vectors": None, "expires_at": None}
+    assert called(kind, lambda notes: notes.upsert([row], request_id="a")) == called(
+        kind, lambda notes: notes.upsert([(1, [1.0])], request_id="a")
+    )

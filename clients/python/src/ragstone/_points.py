@@ -151,7 +151,7 @@ def point_bytes(point: Point, components: bytes | memoryview | None = None) -> l
     set_id(wire.id, point.id)
     if point.payload:
         fill(wire.payload, point.payload)
-    for name, vector in point.vectors.items():
+    for name, vector in (point.vectors if type(point.vectors) is dict else _named(point.vectors)).items():
         set_any(wire.vectors[name], vector)
     if point.expires_at is not None:
         wire.expires_at = microseconds(point.expires_at)
@@ -161,6 +161,13 @@ def point_bytes(point: Point, components: bytes | memoryview | None = None) -> l
         return [wire.SerializeToString()]
     head, components = dense_parts(components)
     return [wire.SerializeToString(), b"\x12", varint(len(head) + len(components)), head, components]
+
+
+def _named(vectors: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Further vectors that are no plain dict. None has none, as for a payload."""
+    if vectors is not None and not isinstance(vectors, Mapping):
+        raise TypeError(f"`vectors` is a dict of vectors by name, and this is {type(vectors).__name__}")
+    return vectors or {}
 
 
 def framed(parts: list[bytes | memoryview], key: bytes) -> list[bytes | memoryview]:

@@ -146,14 +146,18 @@ def set_value(wire: v1.Value, value: Any, name: str) -> None:
 def _set_single(wire: v1.Value, value: Any, name: str) -> None:
     """Fills a single value of NumPy's. `item` makes numbers of what is finer than microseconds, and of what datetime does not reach."""
     kind = getattr(getattr(value, "dtype", None), "kind", "")
-    if kind == "m":
+    if kind in ("c", "m"):
         raise TypeError(f"`{name}`: a payload has no values of the type {type(value).__name__}")
+    if hasattr(value, "filled") and bool(getattr(value, "mask", False)):
+        # Its memory has a number there, which is none of the array's.
+        raise ValueError(f"`{name}`: what is masked is no value; None leaves it out")
     if kind == "M":
         if value != value:
             raise ValueError(f"`{name}`: NaT is no moment; None leaves it out")
         wire.timestamp_value = int(value.astype("datetime64[us]").astype("int64"))
     else:
-        set_value(wire, value.item(), name)
+        # A long double is its own item.
+        set_value(wire, float(value) if kind == "f" else value.item(), name)
 
 
 def _dumped(value: Any) -> str:
@@ -188,6 +192,10 @@ def fill(wire: Any, payload: Mapping[str, Any]) -> None:
                 set_value(wire[name], value, name)
             except UnicodeEncodeError as error:
                 raise ValueError(f"`{name}`: {error}") from None
+            except TypeError:
+                if isinstance(name, str):
+                    raise
+                raise TypeError(f"a field's name is a str, and {name!r} is {type(name).__name__}") from None
 
 
 def read_value(wire: v1.Value) -> Value:
