@@ -232,6 +232,7 @@ def test_what_goes_with_ids_alone_is_refused_with_a_filter(kind: str, terms: dic
         lambda notes: notes.recommend("a1"),
         lambda notes: notes.recommend(["a1"], "b2"),
         lambda notes: notes.ask("Why?", stop="END"),
+        lambda notes: notes.enrich(messages="Why?"),
         lambda notes: notes.ingest_records("a.csv", "", "csv", text_fields="body"),
         lambda notes: notes.client.embed("a lease"),
         lambda notes: notes.client.count_tokens("a lease"),
@@ -253,6 +254,8 @@ def test_what_is_no_content_is_no_document(kind: str) -> None:
         called(kind, lambda notes: notes.ingest_document("a.md", None))
     with pytest.raises(TypeError, match=r"^documents\[0\]: `content` is a text"):
         called(kind, lambda notes: notes.ingest_documents([{"id": "a.md", "content": None}]))
+    with pytest.raises(TypeError, match=r"^`content` is a text .* NoneType"):
+        called(kind, lambda notes: notes.ingest_records("a.csv", None, "csv"))
 
 
 def test_a_point_without_further_vectors_may_say_so(kind: str) -> None:

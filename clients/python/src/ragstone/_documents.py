@@ -60,24 +60,30 @@ class DocumentInput:
 
     def wire(self, collection: str = "", request_id: str = "") -> v1.IngestDocumentRequest:
         """For the client itself."""
-        content, media_type = self.content, self.media_type
-        if isinstance(content, str):
-            if media_type is None and Path(self.id).suffix[1:].lower() not in EXTENSIONS:
-                media_type = "markdown"
-            content = content.encode()
-        elif not isinstance(content, bytes):
-            raise TypeError(f"`content` is a text or the bytes of a file, and this is {type(content).__name__}")
+        media_type = self.media_type
+        is_text = isinstance(self.content, str)
+        if is_text and media_type is None and Path(self.id).suffix[1:].lower() not in EXTENSIONS:
+            media_type = "markdown"
         wire = v1.IngestDocumentRequest(
             collection=collection,
             id=self.id,
             source=self.source,
             media_type=number(v1.MediaType, "MEDIA_TYPE", media_type, "media_type"),
-            content=content,
+            content=content_bytes(self.content),
             title=self.title,
             request_id=request_id,
         )
         fill(wire.metadata, self.metadata)
         return wire
+
+
+def content_bytes(content: str | bytes) -> bytes:
+    """What a file holds, on the wire. On its own that would take None for a file of nothing."""
+    if isinstance(content, str):
+        return content.encode()
+    if not isinstance(content, bytes):
+        raise TypeError(f"`content` is a text or the bytes of a file, and this is {type(content).__name__}")
+    return content
 
 
 def as_document(document: DocumentInput | Mapping[str, Any]) -> DocumentInput:

@@ -10,6 +10,7 @@ from ragstone import v1
 from ragstone._documents import Chunk, read_chunk
 from ragstone._enums import number, word
 from ragstone._found import Found, read_timings
+from ragstone._values import several
 from ragstone.filters import FilterLike, as_wire
 
 Mode: TypeAlias = Literal["hybrid", "dense", "text"]
@@ -231,7 +232,7 @@ Event: TypeAlias = Evidence | Delta | Answer
 
 def chat(messages: Iterable[MessageLike]) -> list[v1.ChatMessage]:
     """Messages of whatever form on the wire."""
-    return [_message(message) for message in messages]
+    return [_message(message) for message in several(messages, "messages")]
 
 
 def _message(message: MessageLike) -> v1.ChatMessage:
