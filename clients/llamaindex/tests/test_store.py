@@ -32,6 +32,7 @@ from llama_index.core.vector_stores.types import (
 )
 
 from llama_index.vector_stores.ragstone import RagstoneVectorStore, Schema
+from llama_index.vector_stores.ragstone.steps import StoreSteps
 
 VECTORS = {"a": [1.0, 0.0, 0.0], "b": [0.9, 0.1, 0.0], "c": [0.0, 1.0, 0.0], "d": [0.0, 0.3, 1.0]}
 ROWS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -300,6 +301,24 @@ async def test_many_nodes_come_in_batches_and_pages(place: dict[str, Any], name:
     await store.adelete_nodes([many[0].node_id])
     assert await store.aget_nodes() == []
     await store.aclose()
+
+
+def test_ids_to_remove_may_be_a_set_and_are_no_text() -> None:
+    """Once they were sent in parts, a set had none."""
+
+    class Asked:
+        def delete(self, ids: list[str], **_options: Any) -> None:
+            removed.append(sorted(ids))
+
+    removed: list[list[str]] = []
+    some: Any
+    for some in ({"a", "b"}, {"a": 1, "b": 2}.keys(), ("a", "b")):
+        for step in StoreSteps(Schema()).delete_nodes(some, None, {}):
+            step(Asked())
+    assert removed == [["a", "b"]] * 3
+    for wanted in (None, MetadataFilters(filters=[])):
+        with pytest.raises(TypeError, match="`node_ids` is a list, and not one text"):
+            list(StoreSteps(Schema()).delete_nodes("ab", wanted, {}))
 
 
 async def test_a_collection_that_is_not_there_is_empty(place: dict[str, Any], name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -57,16 +57,19 @@ class StoreSteps:
         yield from self.delete(conditions.equal(DOCUMENT, document), options)
 
     def delete_nodes(
-        self, ids: Sequence[str] | None, wanted: MetadataFilters | None, options: Mapping[str, Any]
+        self, ids: Collection[str] | None, wanted: MetadataFilters | None, options: Mapping[str, Any]
     ) -> Steps[None]:
         """Removes nodes by id, by filter, or by both."""
         if ids is None and wanted is None:
             raise ValueError("either node_ids or filters; `clear` removes all")
+        if isinstance(ids, str):
+            raise TypeError("`node_ids` is a list, and not one text: write [...] around it")
         if ids is not None and wanted is None:
-            # A filter has fewer values than there may be ids.
+            # A filter has fewer values than there may be ids. Sets of them, too, come in parts.
+            every = list(ids)
             try:
-                for start in range(0, len(ids), IDS_MAX):
-                    yield partial(_delete, ids[start : start + IDS_MAX], options)
+                for start in range(0, len(every), IDS_MAX):
+                    yield partial(_delete, every[start : start + IDS_MAX], options)
             except CollectionNotFound:
                 pass
             return
@@ -121,7 +124,7 @@ class StoreSteps:
         return result(hits, [1.0 / (1.0 + score) for score in scores] if is_distance else scores)
 
     def _condition(
-        self, ids: Sequence[str] | None, documents: Sequence[str] | None, wanted: MetadataFilters | None
+        self, ids: Collection[str] | None, documents: Collection[str] | None, wanted: MetadataFilters | None
     ) -> Steps[Filter | None]:
         """What rows have to fulfil; None if nothing."""
         parts: list[Filter] = []
