@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from llama_index.core.vector_stores.types import (
 )
 
 from llama_index.vector_stores.ragstone import RagstoneVectorStore, Schema
+from llama_index.vector_stores.ragstone.nodes import node, points
 from llama_index.vector_stores.ragstone.steps import StoreSteps
 
 VECTORS = {"a": [1.0, 0.0, 0.0], "b": [0.9, 0.1, 0.0], "c": [0.0, 1.0, 0.0], "d": [0.0, 0.3, 1.0]}
@@ -301,6 +303,11 @@ async def test_many_nodes_come_in_batches_and_pages(place: dict[str, Any], name:
     await store.adelete_nodes([many[0].node_id])
     assert await store.aget_nodes() == []
     await store.aclose()
+
+
+def test_dates_come_back_as_the_texts_that_llamaindex_writes() -> None:
+    made = TextNode(id_="a", text="x", embedding=[1.0], metadata={"day": date(2024, 5, 1), "deep": {"a": [1, None]}})
+    assert node(points([made], {})[0]).metadata == {"day": "2024-05-01", "deep": {"a": [1, None]}}
 
 
 def test_ids_to_remove_may_be_a_set_and_are_no_text() -> None:
