@@ -21,6 +21,27 @@ fn counts(value: &Value) -> [u64; 4] {
     ["added", "replaced", "unchanged", "removed"].map(|name| number(value, name))
 }
 
+/// A volume that was not mounted was an empty folder, and took all documents with it.
+#[test]
+fn an_empty_folder_removes_nothing_unless_it_may() {
+    in_both_places(|scratch, place| {
+        scratch.write("docs/one.md", b"A note on roses.");
+        scratch.write("docs/two.md", b"A note on tea.");
+        let docs = scratch.path("docs");
+        let ingest = ["ingest", &docs, "--model", model()];
+        assert_eq!(counts(&scratch.json(place, &ingest)), [2, 0, 0, 0]);
+        std::fs::remove_dir_all(&docs).unwrap();
+        // What is no document stands for none.
+        scratch.write("docs/lost+found.bin", b"");
+        scratch.fails(place, &ingest, &["docs", "2 that are stored", "--allow-empty"]);
+        let stored = scratch.json(place, &["documents", "list"]);
+        assert_eq!(stored["documents"].as_array().unwrap().len(), 2, "{stored}");
+        let emptied = scratch.json(place, &[&ingest[..], &["--allow-empty"]].concat());
+        assert_eq!(counts(&emptied), [0, 0, 0, 2]);
+        assert_eq!(counts(&scratch.json(place, &ingest)), [0, 0, 0, 0], "nothing is left to lose");
+    });
+}
+
 #[test]
 fn files_of_every_kind_go_in_and_broken_ones_are_named() {
     in_both_places(|scratch, place| {

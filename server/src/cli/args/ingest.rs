@@ -24,6 +24,9 @@ pub(crate) struct IngestArgs {
     /// Files and folders. A folder is kept in step: what vanished from it is removed from the collection.
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
+    /// Remove all documents of a folder that holds none any more. Without it, that is an error: the folder may not be mounted.
+    #[arg(long)]
+    pub(crate) allow_empty: bool,
     #[command(flatten)]
     pub(crate) collection: InCollection,
     /// The model of the collection, if this command makes it; by default all-MiniLM-L6-v2, or the server's own.

@@ -61,6 +61,7 @@ pub(super) fn run(session: &Session, place: &Place, args: DemoArgs) -> Result<()
         records: Default::default(),
         options: Default::default(),
         accept,
+        allow_empty: false,
     };
     let scan = folder::scan(std::slice::from_ref(&docs), session.progress.as_ref())?;
     let summary = sync.run(session, scan)?;

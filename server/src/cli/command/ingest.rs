@@ -108,7 +108,16 @@ pub(super) fn run(session: &Session, args: &IngestArgs) -> Result<()> {
     let options = IngestOptions { ahead_bytes: (args.ahead_mb as usize) << 20, cancel };
     let accept = |_: &Path| true;
     let title = args.title.as_deref();
-    let sync = Sync { collection, model: &args.model, title, fields, records, options, accept };
+    let sync = Sync {
+        collection,
+        model: &args.model,
+        title,
+        fields,
+        records,
+        options,
+        accept,
+        allow_empty: args.allow_empty,
+    };
     let scan = folder::scan_as(&args.paths, args.format, session.progress.as_ref())?;
     let is_one = matches!(scan.files.as_slice(), [file] if matches!(file.kind, FileKind::Document(_)));
     ensure!(

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use ragstone::{FieldType, Payload};
 use ragstone_rag::ingest::IngestStatus;
 use ragstone_rag::ingest::folder::{FileDocuments, FileEntry, FileKind, Scan, SkipReason};
@@ -30,6 +30,8 @@ pub(in crate::cli::command) struct Sync<'a> {
     pub(in crate::cli::command) options: IngestOptions,
     /// Which files of a folder count.
     pub(in crate::cli::command) accept: fn(&Path) -> bool,
+    /// Whether a folder that holds no documents any more loses those that are stored of it.
+    pub(in crate::cli::command) allow_empty: bool,
 }
 
 impl Sync<'_> {
@@ -46,6 +48,9 @@ impl Sync<'_> {
             }
         }
         let stored = stored(session, collection)?;
+        if !self.allow_empty {
+            check_emptied(&scan, &stored)?;
+        }
         settle_ids(&mut scan, &stored)?;
         let mut run = Run {
             session,
@@ -213,6 +218,20 @@ fn declared(
     let known = |name: &str| FieldType::ALL.into_iter().find(|kind| kind.to_string() == name);
     let own = fields.iter().filter(|(name, _)| !name.starts_with('_'));
     own.filter_map(|(name, kind)| Some((name.clone(), known(kind)?))).collect()
+}
+
+/// Refuses folders that hold no documents, of which some are stored: a volume that is not mounted is an empty folder, too.
+fn check_emptied(scan: &Scan, stored: &HashMap<String, String>) -> Result<()> {
+    for source in &scan.sources {
+        let count = stored.values().filter(|of| *of == source).count();
+        let is_empty = !scan.files.iter().any(|file| file.source == *source);
+        ensure!(
+            count == 0 || !is_empty,
+            "{source} holds no documents, and {count} that are stored came from there: is it mounted? \
+             `ragstone ingest --allow-empty` removes them"
+        );
+    }
+    Ok(())
 }
 
 /// Gives the files whose ids belong to documents of other folders ids of their own, `FOLDER/PATH`. A folder that is not
