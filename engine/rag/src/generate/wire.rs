@@ -99,19 +99,51 @@ struct Choice {
 
 #[derive(Deserialize)]
 struct Delta {
-    content: Option<String>,
+    content: Option<Content>,
     refusal: Option<String>,
     /// What reasoning models think, whose name and form differ among services. It is no part of the answer.
     reasoning: Option<Value>,
     reasoning_content: Option<Value>,
 }
 
+/// A text; or parts, which Mistral's reasoning models send: of text, or of what they think (`thinking`).
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Content {
+    Text(String),
+    Parts(Vec<Part>),
+}
+
+#[derive(Deserialize)]
+struct Part {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    text: Option<String>,
+}
+
+impl Content {
+    /// What is of the answer, and whether there is anything else.
+    fn parted(self) -> (String, bool) {
+        let parts = match self {
+            Content::Text(text) => return (text, false),
+            Content::Parts(parts) => parts,
+        };
+        let (mut answer, mut thought) = (String::new(), false);
+        for part in parts {
+            match (part.kind.as_deref(), part.text) {
+                (None | Some("text"), Some(text)) => answer.push_str(&text),
+                _ => thought = true,
+            }
+        }
+        (answer, thought)
+    }
+}
+
+/// Some services send null for what they did not count.
 #[derive(Deserialize)]
 struct WireUsage {
-    #[serde(default)]
-    prompt_tokens: u64,
-    #[serde(default)]
-    completion_tokens: u64,
+    prompt_tokens: Option<u64>,
+    completion_tokens: Option<u64>,
 }
 
 /// Reads the data of one event.
@@ -128,8 +160,8 @@ pub(super) fn said(data: &str) -> Result<Said, Bad> {
         return Err(Bad::Failed(message.as_str().map_or_else(|| message.to_string(), str::to_owned)));
     }
     let usage = chunk.usage.map(|usage| Usage {
-        prompt_tokens: usage.prompt_tokens,
-        completion_tokens: usage.completion_tokens,
+        prompt_tokens: usage.prompt_tokens.unwrap_or(0),
+        completion_tokens: usage.completion_tokens.unwrap_or(0),
     });
     let Some(choice) = chunk.choices.unwrap_or_default().into_iter().next() else {
         return Ok(Said { usage, ..Said::default() });
@@ -138,11 +170,16 @@ pub(super) fn said(data: &str) -> Result<Said, Bad> {
     let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
     let (mut text, mut thought) = (None, false);
     if let Some(delta) = choice.delta {
-        text = filled(delta.content).or(filled(delta.refusal));
+        let (content, parts) = delta.content.map_or((None, false), |content| {
+            let (text, thought) = content.parted();
+            (Some(text), thought)
+        });
+        text = filled(content).or(filled(delta.refusal));
         thought = [delta.reasoning, delta.reasoning_content]
             .iter()
             .flatten()
-            .any(|value| !value.is_null() && value.as_str() != Some(""));
+            .any(|value| !value.is_null() && value.as_str() != Some(""))
+            || parts;
     }
     Ok(Said { token: text.is_some() || thought, text, finish, usage, done: false })
 }
@@ -215,9 +252,23 @@ mod tests {
         for (data, expected) in cases {
             assert_eq!(said(data), Ok(expected), "{data}");
         }
+        assert!(matches!(said(r#"{"choices":[{"delta":{"content":7}}]}"#), Err(Bad::Foreign(_))));
         assert!(matches!(said("{"), Err(Bad::Foreign(_))));
         assert!(matches!(said("[1]"), Err(Bad::Foreign(_))));
         assert_eq!(said(r#"{"error":{"message":"overloaded"}}"#), Err(Bad::Failed("overloaded".into())));
         assert_eq!(said(r#"{"error":"gone"}"#), Err(Bad::Failed("gone".into())));
+    }
+
+    /// An answer in parts was taken for another protocol, and so was a count that is null.
+    #[test]
+    fn parts_and_counts_that_are_null_are_of_the_protocol() {
+        let thinking = r#"{"choices":[{"delta":{"content":[{"type":"thinking","thinking":[{"type":"text","text":"Hm"}]}]}}]}"#;
+        assert_eq!(said(thinking), Ok(Said { token: true, ..Said::default() }));
+        let both = r#"{"choices":[{"delta":{"content":[{"type":"thinking"},{"type":"text","text":"H"},{"type":"text","text":"i"}]}}]}"#;
+        assert_eq!(said(both), Ok(Said { text: Some("Hi".into()), token: true, ..Said::default() }));
+        assert_eq!(said(r#"{"choices":[{"delta":{"content":[]}}]}"#), Ok(Said::default()));
+        let usage = Some(Usage { prompt_tokens: 3, completion_tokens: 0 });
+        let counted = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":null}}"#;
+        assert_eq!(said(counted), Ok(Said { usage, ..Said::default() }));
     }
 }
