@@ -7,6 +7,7 @@ use ragstone_proto::v1;
 use ragstone_proto::v1::rag_service_client::RagServiceClient;
 use ragstone_server::ServerConfig;
 use ragstone_tests::chat::{ChatService, Reply, Step, piece};
+use serde_json::json;
 use tonic::transport::Channel;
 
 use crate::fixture::{MODEL, Server, config, eventually, field, reason};
@@ -81,6 +82,31 @@ async fn evidence_comes_first_then_deltas_then_checked_citations() {
         (&50.into(), &0.5.into(), &7.into())
     );
     assert_eq!((&asked["top_p"], &asked["stop"][0]), (&0.9.into(), &"END".into()));
+    server.stop().await;
+}
+
+/// Mistral's service refuses to be asked for the tokens that were taken, so that of its models there was no answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_refuses_to_be_asked_for_usage_is_asked_without() {
+    let service = ChatService::start(|asked| match asked.body.get("stream_options") {
+        Some(_) => {
+            let place = ["body", "stream_options", "include_usage"];
+            let detail = json!([{"type": "extra_forbidden", "loc": place, "input": true}]);
+            let body = json!({"object": "error", "message": {"detail": detail}}).to_string();
+            Reply { status: 422, headers: Vec::new(), steps: vec![Step::Raw(body.into_bytes())] }
+        }
+        None => Reply::answer(&["It ends on 31 May [1]."]),
+    });
+    let server = server(&service).await;
+    let mut generation = server.client().await.generate(ask()).await.unwrap();
+    let mut last = None;
+    while let Some(event) = generation.next().await {
+        last = Some(event.unwrap());
+    }
+    let Some(GenerateEvent::Done(answer)) = &last else { panic!("{last:?}") };
+    assert_eq!(answer.text, "It ends on 31 May [1].");
+    assert_eq!(answer.usage, Some(TokenUsage { prompt_tokens: 11, completion_tokens: 7 }));
+    assert_eq!(service.asked().len(), 2);
     server.stop().await;
 }
 

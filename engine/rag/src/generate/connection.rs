@@ -11,7 +11,7 @@ use std::time::Duration;
 use ureq::{Agent, BodyReader};
 
 use super::models::GenerateModel;
-use super::wire::{Bad, Said, said};
+use super::wire::{Bad, Said, USAGE, said};
 use super::{FinishReason, Usage, sse};
 use crate::error::{GenerateFailure, Result};
 use crate::limits::{STREAM_BYTES_MAX, STREAM_EVENT_BYTES_MAX};
@@ -44,11 +44,14 @@ pub(super) struct Failure {
     pub(super) again: bool,
     /// What the service asked to wait.
     pub(super) pause: Option<Duration>,
+    /// Whether it refuses to be asked for the tokens that were taken.
+    pub(super) refuses_usage: bool,
 }
 
 impl Failure {
     pub(super) fn new(failure: GenerateFailure, reason: impl Into<String>) -> Failure {
-        Failure { failure, reason: reason.into(), status: None, again: false, pause: None }
+        let reason = reason.into();
+        Failure { failure, reason, status: None, again: false, pause: None, refuses_usage: false }
     }
 
     /// One that may pass.
@@ -226,7 +229,9 @@ fn refused(status: u16, after: Option<u64>, body: &str) -> Failure {
         },
         _ => Failure::new(GenerateFailure::Refused, format!("HTTP {status}: {words}")),
     };
-    Failure { status: Some(status), ..failure }
+    // Wherever it says so: Mistral names the field deep in a list, and not in words.
+    let refuses_usage = matches!(status, 400 | 422) && body.contains(USAGE);
+    Failure { status: Some(status), refuses_usage, ..failure }
 }
 
 /// The service's own words: the message of an error in JSON, else the beginning of what it sent.

@@ -12,6 +12,7 @@
 //! * A request that fails by 408, 429, 5xx or on the way is sent again, three times at most, after a pause that doubles or that
 //!   `Retry-After` asks for, but never once a token has come: an answer is not begun twice. Of a 429 that stays, or whose pause is longer
 //!   than somebody waits, the error has that pause ([`GenerateFailure::Busy`](crate::GenerateFailure::Busy)).
+//! * A service that refuses to be asked for the tokens that were taken (`stream_options`) is asked without, at the cost of one more request.
 //! * What comes back is bounded ([`ANSWER_BYTES_MAX`](crate::limits::ANSWER_BYTES_MAX), [`STREAM_EVENT_BYTES_MAX`](crate::limits::STREAM_EVENT_BYTES_MAX),
 //!   [`STREAM_BYTES_MAX`](crate::limits::STREAM_BYTES_MAX)).
 //! * Neither keys nor questions nor answers are logged.

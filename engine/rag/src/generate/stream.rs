@@ -20,6 +20,7 @@ use ureq::Agent;
 use super::connection::{Connection, Failure, Heard, Request};
 use super::models::{GenerateModel, Patience};
 use super::watch::{Over, Phase, Stopper, Watch};
+use super::wire;
 use crate::error::{Error, GenerateFailure, Result};
 use crate::limits::GENERATE_REQUESTS_MAX;
 use crate::waiting;
@@ -99,6 +100,15 @@ impl Stream {
     /// Prepares another try after a failure, or makes an error of it.
     fn again(&mut self, failure: Failure) -> Result<()> {
         self.connection = None;
+        if failure.refuses_usage
+            && self.watch.over().is_none()
+            && let Some(body) = wire::without_usage(&self.request.body)
+        {
+            // It is another request, and so no further try of the same one.
+            self.request.body = body.into();
+            self.tries = self.tries.saturating_sub(1);
+            return Ok(());
+        }
         let error =
             |failure, reason| Error::Generate { model: self.model().name().to_owned(), failure, reason };
         let Patience { first_token, next_token, total, .. } = self.model().patience();

@@ -7,6 +7,9 @@ use serde_json::{Map, Value, json};
 use super::{FinishReason, GenerateOptions, Usage};
 use crate::generate::models::GenerateModel;
 
+/// What asks for the tokens that were taken, at the end of a stream.
+pub(super) const USAGE: &str = "stream_options";
+
 /// A turn of the conversation that is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Turn {
@@ -20,7 +23,7 @@ pub(super) fn request(model: &GenerateModel, turns: &[Turn], options: &GenerateO
     let mut set = |name: &str, value: Value| body.insert(name.to_owned(), value);
     set("model", model.upstream().into());
     set("stream", true.into());
-    set("stream_options", json!({"include_usage": true}));
+    set(USAGE, json!({"include_usage": true}));
     let messages = turns.iter().map(|turn| json!({"role": turn.role, "content": turn.content}));
     set("messages", messages.collect::<Vec<_>>().into());
     if let Some(tokens) = options.max_tokens {
@@ -54,6 +57,13 @@ pub(super) fn request(model: &GenerateModel, turns: &[Turn], options: &GenerateO
         set("stop", options.stop.clone().into());
     }
     Value::Object(body).to_string().into_bytes()
+}
+
+/// The same request without asking for the tokens that were taken, which some services refuse to be asked for; none if it does not ask.
+pub(super) fn without_usage(body: &[u8]) -> Option<Vec<u8>> {
+    let mut body: Map<String, Value> = serde_json::from_slice(body).ok()?;
+    body.remove(USAGE)?;
+    Some(Value::Object(body).to_string().into_bytes())
 }
 
 /// The shortest digits that mean this number, not those of the f64 that it converts to.
@@ -200,6 +210,10 @@ mod tests {
             "messages": [{"role": "user", "content": "Why?"}],
         });
         assert_eq!(body(&GenerateOptions::default()), plain);
+        let silent = without_usage(plain.to_string().as_bytes()).unwrap();
+        let asks_less = json!({"model": "large", "stream": true, "messages": plain["messages"]});
+        assert_eq!(serde_json::from_slice::<Value>(&silent).unwrap(), asks_less);
+        assert_eq!(without_usage(&silent), None, "it is left out once");
         let options = GenerateOptions {
             max_tokens: Some(7),
             temperature: Some(0.2),
