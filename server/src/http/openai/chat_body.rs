@@ -22,6 +22,7 @@ use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::given::Given;
 use super::texts::Texts;
 use crate::http::answer::ApiError;
 use crate::limits::{CHAT_MESSAGES_MAX, RESPONSE_FORMAT_BYTES_MAX, STOPS_MAX, check_count};
@@ -32,37 +33,37 @@ const DEFAULT_COLLECTION: &str = "default";
 #[derive(Deserialize)]
 pub(super) struct ChatBody {
     #[serde(default)]
-    model: Option<String>,
+    model: Given<String>,
     #[serde(deserialize_with = "messages")]
     messages: Vec<Message>,
     #[serde(default)]
-    stream: Option<bool>,
+    stream: Given<bool>,
     #[serde(default)]
     stream_options: Option<StreamOptions>,
     #[serde(default)]
-    max_tokens: Option<u32>,
+    max_tokens: Given<u32>,
     #[serde(default)]
-    temperature: Option<f32>,
+    temperature: Given<f32>,
     #[serde(default)]
-    top_p: Option<f32>,
+    top_p: Given<f32>,
     #[serde(default)]
     stop: Option<Texts<STOPS_MAX>>,
     #[serde(default)]
-    seed: Option<i64>,
+    seed: Given<i64>,
     #[serde(default)]
-    n: Option<u32>,
+    n: Given<u32>,
     #[serde(default)]
     ragstone: Option<Extension>,
     #[serde(default)]
-    max_completion_tokens: Option<u32>,
+    max_completion_tokens: Given<u32>,
     #[serde(default)]
-    frequency_penalty: Option<f32>,
+    frequency_penalty: Given<f32>,
     #[serde(default)]
-    presence_penalty: Option<f32>,
+    presence_penalty: Given<f32>,
     #[serde(default)]
     response_format: Option<Box<RawValue>>,
     #[serde(default)]
-    reasoning_effort: Option<String>,
+    reasoning_effort: Given<String>,
     #[serde(default)]
     tools: Asked,
     #[serde(default)]
@@ -190,23 +191,23 @@ struct Part {
 
 /// What is Ragstone's own.
 #[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 struct Extension {
     /// The collection, where `model` names none.
-    collection: Option<String>,
+    collection: Given<String>,
     /// As in `EnrichRequest`.
-    k: Option<usize>,
-    token_budget: Option<usize>,
-    mode: Option<String>,
-    min_score: Option<f32>,
-    mmr: Option<f32>,
-    per_document: Option<usize>,
+    k: Given<usize>,
+    token_budget: Given<usize>,
+    mode: Given<String>,
+    min_score: Given<f32>,
+    mmr: Given<f32>,
+    per_document: Given<usize>,
     /// A registered template, `name` or `name@version`.
-    template: Option<String>,
+    template: Given<String>,
     /// The text of a template, instead of a registered one.
-    template_source: Option<String>,
+    template_source: Given<String>,
     /// A filter as text: `year >= 2020`.
-    filter: Option<String>,
+    filter: Given<String>,
 }
 
 /// A request that was understood.
@@ -223,10 +224,11 @@ pub(super) struct Chat {
 
 impl ChatBody {
     pub(super) fn understood(self) -> Result<Chat, ApiError> {
-        let model = self.model.unwrap_or_default();
-        let extension = self.ragstone.unwrap_or_default();
-        let (name, collection) = target(&model, extension.collection.as_deref())?;
-        if self.n.is_some_and(|n| n != 1) {
+        let model = self.model.of("model")?.unwrap_or_default();
+        let mut extension = self.ragstone.unwrap_or_default();
+        let collection = std::mem::take(&mut extension.collection).of("ragstone.collection")?;
+        let (name, collection) = target(&model, collection.as_deref())?;
+        if self.n.of("n")?.is_some_and(|n| n != 1) {
             return Err(ApiError::invalid("n", "there is one answer to a question; it must be 1"));
         }
         let refused = [
@@ -256,23 +258,23 @@ impl ChatBody {
         };
         let options = GenerateOptions {
             model: name,
-            max_tokens: self.max_tokens,
-            temperature: self.temperature,
-            top_p: self.top_p,
+            max_tokens: self.max_tokens.of("max_tokens")?,
+            temperature: self.temperature.of("temperature")?,
+            top_p: self.top_p.of("top_p")?,
             stop,
-            seed: self.seed,
-            max_completion_tokens: self.max_completion_tokens,
-            frequency_penalty: self.frequency_penalty,
-            presence_penalty: self.presence_penalty,
+            seed: self.seed.of("seed")?,
+            max_completion_tokens: self.max_completion_tokens.of("max_completion_tokens")?,
+            frequency_penalty: self.frequency_penalty.of("frequency_penalty")?,
+            presence_penalty: self.presence_penalty.of("presence_penalty")?,
             response_format: self.response_format.as_deref().map(format_of).transpose()?,
-            reasoning_effort: self.reasoning_effort,
+            reasoning_effort: self.reasoning_effort.of("reasoning_effort")?,
         };
         let enrich = enrich(self.messages, extension)?;
         Ok(Chat {
             model,
             collection,
             request: GenerateRequest { enrich, options },
-            stream: self.stream.unwrap_or(false),
+            stream: self.stream.of("stream")?.unwrap_or(false),
             include_usage: self.stream_options.and_then(|options| options.include_usage).unwrap_or(false),
         })
     }
@@ -315,12 +317,14 @@ fn enrich(messages: Vec<Message>, extension: Extension) -> Result<EnrichRequest,
         .map(|(at, message)| message.understood(&format!("messages[{at}]")))
         .collect::<Result<_, _>>()?;
     let mut request = EnrichRequest::chat(messages);
-    request.k = extension.k.unwrap_or(request.k);
-    request.token_budget = extension.token_budget.unwrap_or(request.token_budget);
-    request.min_score = extension.min_score;
-    request.mmr = extension.mmr;
-    request.per_document = extension.per_document;
-    request.template = match (extension.template, extension.template_source) {
+    request.k = extension.k.of("ragstone.k")?.unwrap_or(request.k);
+    request.token_budget =
+        extension.token_budget.of("ragstone.token_budget")?.unwrap_or(request.token_budget);
+    request.min_score = extension.min_score.of("ragstone.min_score")?;
+    request.mmr = extension.mmr.of("ragstone.mmr")?;
+    request.per_document = extension.per_document.of("ragstone.per_document")?;
+    let source = extension.template_source.of("ragstone.template_source")?;
+    request.template = match (extension.template.of("ragstone.template")?, source) {
         (None, None) => TemplateChoice::BuiltIn,
         (None, Some(source)) => TemplateChoice::Source(source),
         (Some(name), None) => TemplateChoice::Registered(
@@ -331,12 +335,12 @@ fn enrich(messages: Vec<Message>, extension: Extension) -> Result<EnrichRequest,
             return Err(ApiError::invalid("ragstone.template_source", "`template` names another one"));
         }
     };
-    if let Some(mode) = extension.mode {
+    if let Some(mode) = extension.mode.of("ragstone.mode")? {
         let parsed: Result<RetrievalMode, _> = mode.parse();
         request.mode =
             parsed.map_err(|_| ApiError::invalid("ragstone.mode", "it must be dense, text or hybrid"))?;
     }
-    if let Some(filter) = extension.filter {
+    if let Some(filter) = extension.filter.of("ragstone.filter")? {
         let parsed = Filter::parse(&filter);
         request.filter =
             Some(parsed.map_err(|error| ApiError::invalid("ragstone.filter", &error.to_string()))?);

@@ -15,6 +15,7 @@ use ragstone_rag::Rag;
 use ragstone_rag::embed::{Embeddings, Overflow, Role};
 use serde::{Deserialize, Serialize};
 
+use super::given::Given;
 use super::texts::Texts;
 use crate::http::answer::ApiError;
 use crate::http::port::Port;
@@ -28,13 +29,13 @@ use crate::work::Kind;
 struct EmbedBody {
     input: Texts<EMBED_TEXTS_MAX>,
     #[serde(default)]
-    model: Option<String>,
+    model: Given<String>,
     #[serde(default)]
-    encoding_format: Option<String>,
+    encoding_format: Given<String>,
     #[serde(default)]
-    dimensions: Option<usize>,
+    dimensions: Given<usize>,
     #[serde(default)]
-    ragstone: Extension,
+    ragstone: Option<Extension>,
 }
 
 #[derive(Deserialize, Default)]
@@ -56,25 +57,27 @@ struct Asked {
 
 impl EmbedBody {
     fn understood(self) -> Result<Asked, ApiError> {
-        let base64 = match self.encoding_format.as_deref() {
+        let extension = self.ragstone.unwrap_or_default();
+        let base64 = match self.encoding_format.of("encoding_format")?.as_deref() {
             None | Some("float") => false,
             Some("base64") => true,
             Some(_) => return Err(ApiError::invalid("encoding_format", "it must be float or base64")),
         };
-        let role = match self.ragstone.role.as_deref() {
+        let role = match extension.role.as_deref() {
             None | Some("plain") => Role::Plain,
             Some("query") => Role::Query,
             Some("passage") => Role::Passage,
             Some(_) => return Err(ApiError::invalid("ragstone.role", "it must be query, passage or plain")),
         };
-        let overflow = match self.ragstone.on_overflow.as_deref() {
+        let overflow = match extension.on_overflow.as_deref() {
             None | Some("error") => Overflow::Error,
             Some("truncate") => Overflow::Truncate,
             Some(_) => return Err(ApiError::invalid("ragstone.on_overflow", "it must be error or truncate")),
         };
         let texts = texts(self.input)?;
-        let model = self.model.unwrap_or_default();
-        Ok(Asked { texts, model, base64, dimensions: self.dimensions, role, overflow })
+        let model = self.model.of("model")?.unwrap_or_default();
+        let dimensions = self.dimensions.of("dimensions")?;
+        Ok(Asked { texts, model, base64, dimensions, role, overflow })
     }
 }
 
@@ -208,8 +211,16 @@ mod tests {
         }));
         let asked = asked.unwrap();
         assert!(asked.base64 && asked.role == Role::Query && asked.overflow == Overflow::Truncate);
+        let nulls = json!({
+            "input": "a", "model": null, "encoding_format": null, "dimensions": null, "ragstone": null,
+        });
+        let plain = understood(nulls).unwrap();
+        assert_eq!((plain.role, plain.dimensions), (Role::Plain, None));
         for (field, body) in [
             ("encoding_format", json!({"input": "a", "encoding_format": "hex"})),
+            ("encoding_format", json!({"input": "a", "encoding_format": 1})),
+            ("dimensions", json!({"input": "a", "dimensions": "384"})),
+            ("model", json!({"input": "a", "model": ["m"]})),
             ("ragstone.role", json!({"input": "a", "ragstone": {"role": "king"}})),
             ("ragstone.on_overflow", json!({"input": "a", "ragstone": {"on_overflow": "hope"}})),
         ] {

@@ -7,6 +7,7 @@ pub(super) mod chat;
 mod chat_body;
 mod chat_chunks;
 pub(super) mod embeddings;
+mod given;
 pub(super) mod models;
 mod texts;
 

@@ -64,6 +64,33 @@ fn parameters_are_set_passed_on_or_refused() {
     }
 }
 
+/// They were told a line and a column, and no field.
+#[test]
+fn what_is_of_another_type_is_refused_by_name() {
+    for (field, value) in [
+        ("model", json!(7)),
+        ("stream", json!("yes")),
+        ("max_tokens", json!(-1)),
+        ("max_completion_tokens", json!("5")),
+        ("temperature", json!("hot")),
+        ("top_p", json!([0.5])),
+        ("seed", json!(1.5)),
+        ("n", json!("one")),
+        ("frequency_penalty", json!(true)),
+        ("presence_penalty", json!({})),
+        ("reasoning_effort", json!(1)),
+    ] {
+        assert_eq!(refused(json!({field: value})), field);
+        understood(json!({field: null})).unwrap();
+    }
+    for field in ["collection", "k", "token_budget", "mode", "min_score", "mmr", "per_document", "filter"] {
+        assert_eq!(refused(json!({"ragstone": {field: [1]}})), format!("ragstone.{field}"));
+        understood(json!({"ragstone": {field: null}})).unwrap();
+    }
+    let told = understood(json!({"max_tokens": -1})).unwrap_err().body()["error"]["message"].clone();
+    assert_eq!(told, "max_tokens: it must be a whole number from 0 to 4294967295");
+}
+
 /// With the operator's key, a caller could otherwise have the model's service do what the operator did not list.
 #[test]
 fn what_is_not_known_is_not_sent_on() {
