@@ -59,7 +59,9 @@ impl ApiError {
     }
 
     pub(super) fn unknown_route() -> ApiError {
-        ApiError::new(StatusCode::NOT_FOUND, "unknown_method", "there is nothing at this path")
+        // Who forgot the /v1 of a base URL, or asks for a newer part of the protocol, is told what there is.
+        let message = "there is nothing at this path; of the OpenAI protocol there are /v1/models, /v1/embeddings and /v1/chat/completions";
+        ApiError::new(StatusCode::NOT_FOUND, "unknown_method", message)
     }
 
     pub(super) fn other_method() -> ApiError {
@@ -67,8 +69,8 @@ impl ApiError {
     }
 
     pub(super) fn foreign_host() -> ApiError {
-        let message =
-            "a port on the loopback interface answers to addresses and to `localhost`, not to this host";
+        let message = "a port on the loopback interface answers to addresses and to `localhost`, not to this host; have a proxy send \
+                       `localhost` as the host, or let the server listen on another address (--http-listen) to be asked by a name";
         ApiError::new(StatusCode::MISDIRECTED_REQUEST, "unknown_method", message)
     }
 
@@ -151,8 +153,9 @@ impl From<ApiError> for Response {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Some(after) = error.retry_after {
-            // Whole seconds, as the header has it.
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+            // Whole seconds, as the header has it, and no fewer than were meant: who comes back too early is refused once more.
+            let seconds = after.as_secs().saturating_add(u64::from(after.subsec_nanos() > 0));
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
         response
     }
@@ -280,11 +283,18 @@ mod tests {
         );
         let response = Response::from(refused);
         assert_eq!(response.headers()[RETRY_AFTER], "1");
+        let waits = |ms| {
+            let refused = ApiError::from(status::rate_limited(0.5, Duration::from_millis(ms)));
+            Response::from(refused).headers()[RETRY_AFTER].clone()
+        };
+        assert_eq!([0, 1_000, 1_700, 2_000].map(waits), ["1", "1", "2", "2"]);
         let wrong = ApiError::from(status::invalid("temperature", "it must be 0 to 2"));
         assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
         assert_eq!(wrong.body()["error"]["param"], "temperature");
         assert_eq!(wrong.body()["error"]["type"], "invalid_request_error");
         assert_eq!(wrong, ApiError::invalid("temperature", "it must be 0 to 2"));
+        let foreign = ApiError::foreign_host().body().to_string();
+        assert!(foreign.contains("--http-listen"), "whoever is refused is told what to change: {foreign}");
         assert_eq!(ApiError::from(status::fault()).body()["error"]["type"], "server_error");
         assert_eq!(ApiError::from(status::request_too_large(1, 2)).status, StatusCode::PAYLOAD_TOO_LARGE);
         assert_eq!(ApiError::from(status::shutting_down()).status, StatusCode::SERVICE_UNAVAILABLE);
