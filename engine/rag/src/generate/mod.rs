@@ -151,8 +151,10 @@ pub enum FinishReason {
 impl FinishReason {
     fn of(word: &str) -> FinishReason {
         match word {
-            "stop" => FinishReason::Stop,
-            "length" => FinishReason::Length,
+            // Of TGI, Together and those that pass on what Anthropic's say: clients of the protocol may know its own words only.
+            "stop" | "eos" | "eos_token" | "stop_sequence" | "end_turn" => FinishReason::Stop,
+            // And of Mistral, where all that the model can hold is used up.
+            "length" | "model_length" | "max_tokens" => FinishReason::Length,
             "content_filter" => FinishReason::ContentFilter,
             other => FinishReason::Other(other.to_owned()),
         }
@@ -205,6 +207,26 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    /// Strict clients of the protocol failed at the end of each answer, and none was kept.
+    #[test]
+    fn services_words_for_the_usual_ends_are_understood() {
+        for (word, expected) in [
+            ("stop", "stop"),
+            ("eos", "stop"),
+            ("eos_token", "stop"),
+            ("end_turn", "stop"),
+            ("stop_sequence", "stop"),
+            ("length", "length"),
+            ("model_length", "length"),
+            ("max_tokens", "length"),
+            ("content_filter", "content_filter"),
+            ("tool_calls", "tool_calls"),
+        ] {
+            assert_eq!(FinishReason::of(word).as_str(), expected, "{word}");
+        }
+        assert_eq!(FinishReason::of("eos"), FinishReason::Stop);
+    }
 
     #[test]
     fn options_beyond_what_a_model_takes_are_refused_by_name() {

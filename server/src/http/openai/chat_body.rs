@@ -88,7 +88,7 @@ struct StreamOptions {
     include_usage: Option<bool>,
 }
 
-/// Whether a parameter asks for something: null, false, an empty list and `none` do not. Of its value nothing is kept.
+/// Whether a parameter asks for something: null, false, 0, an empty list and `none` do not. Of its value nothing is kept.
 #[derive(Default)]
 struct Asked(bool);
 
@@ -96,7 +96,7 @@ impl<'de> Deserialize<'de> for Asked {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Box::<RawValue>::deserialize(deserializer)?;
         let words: String = value.get().chars().filter(|c| !c.is_whitespace()).take(8).collect();
-        Ok(Asked(!matches!(words.as_str(), "null" | "false" | "[]" | "\"none\"")))
+        Ok(Asked(!matches!(words.as_str(), "null" | "false" | "0" | "[]" | "\"none\"")))
     }
 }
 

@@ -40,7 +40,7 @@ fn parameters_are_set_passed_on_or_refused() {
     let chat = understood(json!({
         "max_tokens": 5, "temperature": 0.5, "top_p": 0.25, "seed": 3, "stop": "END", "n": 1, "stream": true,
         "stream_options": {"include_usage": true}, "response_format": {"type": "json_object"}, "user": null,
-        "tools": [], "tool_choice": "none", "logprobs": false, "modalities": ["text"],
+        "tools": [], "tool_choice": "none", "logprobs": false, "top_logprobs": 0, "modalities": ["text"],
     }));
     let chat = chat.unwrap();
     assert!(chat.stream && chat.include_usage);
