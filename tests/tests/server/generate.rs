@@ -212,7 +212,7 @@ async fn what_is_wrong_is_known_before_the_stream_begins() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failures_of_the_model_have_codes_of_their_own() {
     type Case = (fn() -> Reply, Code, &'static str, &'static str);
-    let cases: [Case; 3] = [
+    let cases: [Case; 4] = [
         (
             || Reply::error(400, "the prompt is too long"),
             Code::FailedPrecondition,
@@ -224,6 +224,13 @@ async fn failures_of_the_model_have_codes_of_their_own() {
             Code::Unavailable,
             "GENERATE_FAILED",
             "(3 tries)",
+        ),
+        // It was told that this is no stream, and not what is wrong.
+        (
+            || Reply::error(200, "the account has no credit"),
+            Code::Unavailable,
+            "GENERATE_FAILED",
+            "the account has no credit",
         ),
         (|| Reply::stream(vec![piece("It"), Step::Break]), Code::Unavailable, "GENERATE_FAILED", "broke off"),
     ];

@@ -8,7 +8,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ureq::{Agent, BodyReader};
+use ureq::{Agent, Body, BodyReader};
 
 use super::models::GenerateModel;
 use super::wire::{Bad, Said, USAGE, said};
@@ -119,19 +119,20 @@ impl Request {
                 .headers()
                 .get("retry-after")
                 .and_then(|value| value.to_str().ok()?.trim().parse().ok());
-            let mut body = Vec::new();
-            let _ = response.body_mut().as_reader().take(REFUSAL_BYTES_MAX).read_to_end(&mut body);
-            return Err(refused(
-                status.as_u16(),
-                after,
-                &self.redact(String::from_utf8_lossy(&body).into_owned()),
-            ));
+            return Err(refused(status.as_u16(), after, &self.redact(beginning(response.body_mut()))));
         }
         let media =
             response.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or("nothing");
-        if !media.trim().to_ascii_lowercase().starts_with("text/event-stream") {
-            let reason =
-                format!("answers with {:.100}, not with a stream of events (text/event-stream)", media);
+        let media = media.trim().to_ascii_lowercase();
+        if !media.starts_with("text/event-stream") {
+            let mut reason =
+                format!("answers with {media:.100}, not with a stream of events (text/event-stream)");
+            // Some services say in JSON what is wrong, under a status that says nothing is.
+            if media.contains("json")
+                && let Some(words) = named(&self.redact(beginning(response.body_mut())))
+            {
+                reason = format!("{reason}: {}", shortened(&words));
+            }
             return Err(Failure::new(GenerateFailure::Foreign, reason));
         }
         Ok(Connection {
@@ -205,6 +206,13 @@ impl Connection {
     }
 }
 
+/// The beginning of what came instead of an answer.
+fn beginning(body: &mut Body) -> String {
+    let mut bytes = Vec::new();
+    let _ = body.as_reader().take(REFUSAL_BYTES_MAX).read_to_end(&mut bytes);
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// A service that answers with an error.
 fn refused(status: u16, after: Option<u64>, body: &str) -> Failure {
     let words = words(body);
@@ -236,14 +244,15 @@ fn refused(status: u16, after: Option<u64>, body: &str) -> Failure {
 
 /// The service's own words: the message of an error in JSON, else the beginning of what it sent.
 fn words(body: &str) -> String {
-    let json: Option<serde_json::Value> = serde_json::from_str(body).ok();
-    let named = json.as_ref().and_then(|json| {
-        ["/error/message", "/message", "/error", "/detail"]
-            .iter()
-            .find_map(|path| json.pointer(path)?.as_str())
-    });
-    let text = named.unwrap_or(body).to_owned();
+    let text = named(body).unwrap_or_else(|| body.to_owned());
     if text.trim().is_empty() { "no message".to_owned() } else { shortened(&text) }
+}
+
+/// The message of an error in JSON, if there is one.
+fn named(body: &str) -> Option<String> {
+    let json: serde_json::Value = serde_json::from_str(body).ok()?;
+    let mut paths = ["/error/message", "/message", "/error", "/detail"].iter();
+    paths.find_map(|path| json.pointer(path)?.as_str()).map(str::to_owned)
 }
 
 fn shortened(text: &str) -> String {
