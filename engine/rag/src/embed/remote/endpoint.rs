@@ -27,6 +27,8 @@ const CLIENTS_KEPT_MAX: usize = 16;
 const TOO_MANY_REQUESTS: u16 = 429;
 /// Bytes of a response, decompressed.
 pub(super) const RESPONSE_BYTES_MAX: u64 = 256 << 20;
+/// Bytes of an answer that is looked through for what went wrong, where its status says nothing did.
+const REFUSAL_BYTES_MAX: usize = 64 << 10;
 /// Components of a vector.
 pub(super) const DIMENSION_MAX: usize = 1 << 16;
 
@@ -193,11 +195,14 @@ impl Endpoint {
                 busy: status.as_u16() == TOO_MANY_REQUESTS,
             });
         }
-        serde_json::from_slice(&bytes).map_err(|error| Failure {
-            reason: format!("the answer is no list of embeddings: {error}"),
-            again: false,
-            wait: None,
-            busy: false,
+        serde_json::from_slice(&bytes).map_err(|error| {
+            // Some services say in JSON what is wrong, under a status that says nothing is.
+            let told = match bytes.len() <= REFUSAL_BYTES_MAX && named(&bytes).is_some() {
+                true => message(&bytes, self.key.as_deref()),
+                false => error.to_string(),
+            };
+            let reason = format!("the answer is no list of embeddings: {told}");
+            Failure { reason, again: false, wait: None, busy: false }
         })
     }
 }
@@ -218,19 +223,20 @@ fn on_the_way(error: ureq::Error) -> Failure {
 /// sent.
 fn message(bytes: &[u8], key: Option<&str>) -> String {
     const CHARACTERS_MAX: usize = 500;
-    let json: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
-    let named = json.as_ref().and_then(|json| {
-        ["/error/message", "/message", "/error", "/detail"]
-            .iter()
-            .find_map(|path| json.pointer(path)?.as_str())
-    });
-    let text = named.map_or_else(|| String::from_utf8_lossy(bytes).into_owned(), str::to_owned);
+    let text = named(bytes).unwrap_or_else(|| String::from_utf8_lossy(bytes).into_owned());
     let text = match key.filter(|key| !key.is_empty()) {
         Some(key) => text.replace(key, "…"),
         None => text,
     };
     let text = text.trim();
     if text.is_empty() { "no message".to_owned() } else { text.chars().take(CHARACTERS_MAX).collect() }
+}
+
+/// The message of an error in JSON, if there is one.
+fn named(bytes: &[u8]) -> Option<String> {
+    let json: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    let mut paths = ["/error/message", "/message", "/error", "/detail"].iter();
+    paths.find_map(|path| json.pointer(path)?.as_str()).map(str::to_owned)
 }
 
 /// The vectors in the order of the texts, if the answer holds exactly them.

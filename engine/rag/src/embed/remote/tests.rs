@@ -153,6 +153,7 @@ fn a_key_that_a_service_repeats_is_not_told_on() {
 fn a_wrong_answer_is_refused() {
     let answers = [
         ("[1]", "is no list of embeddings"),
+        (r#"{"error":{"message":"no credit for secret"}}"#, "no list of embeddings: no credit for …"),
         (r#"{"data":[]}"#, "0 embeddings for 1 texts"),
         (r#"{"data":[{"embedding":[]}]}"#, "0 components"),
         (r#"{"data":[{"embedding":[1e39]}]}"#, "not finite"),
