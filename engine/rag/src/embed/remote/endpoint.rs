@@ -4,6 +4,7 @@
 //! other; clients are kept for the next requests, and with each its connection.
 
 use std::io::Read as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ const WAIT_MAX: Duration = Duration::from_secs(60);
 const WAIT_FIRST: Duration = Duration::from_millis(500);
 /// Clients that are kept, each with a connection.
 const CLIENTS_KEPT_MAX: usize = 16;
+/// The field that asks for numbers and not for base64.
+const FORMAT: &str = "encoding_format";
 /// HTTP's word for a service that has no room now.
 const TOO_MANY_REQUESTS: u16 = 429;
 /// Bytes of a response, decompressed.
@@ -42,6 +45,8 @@ pub(super) struct Endpoint {
     pub(super) url: String,
     pub(super) model: String,
     pub(super) key: Option<String>,
+    /// Whether the service refused a request for its `encoding_format`, as Voyage's does: from then on none has it.
+    pub(super) refused_format: AtomicBool,
     /// Asked for in every request.
     pub(super) dimensions: Option<usize>,
     /// Bytes of a response: [`RESPONSE_BYTES_MAX`], fewer in tests.
@@ -51,8 +56,9 @@ pub(super) struct Endpoint {
 #[derive(Serialize)]
 struct RequestBody<'a> {
     model: &'a str,
-    input: Vec<&'a str>,
-    encoding_format: &'a str,
+    input: &'a [&'a str],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoding_format: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dimensions: Option<usize>,
 }
@@ -84,6 +90,15 @@ struct Failure {
     wait: Option<Duration>,
     /// Whether it has no room now.
     busy: bool,
+    /// Whether it refuses [`FORMAT`].
+    refuses_format: bool,
+}
+
+impl Failure {
+    /// One that is final.
+    fn new(reason: String) -> Failure {
+        Failure { reason, again: false, wait: None, busy: false, refuses_format: false }
+    }
 }
 
 impl Endpoint {
@@ -95,13 +110,8 @@ impl Endpoint {
         wanted: Wanted<'_>,
     ) -> Result<(Vec<Vec<f32>>, Option<usize>)> {
         let error = |reason| Error::Remote { url: self.url.clone(), reason };
-        let body = RequestBody {
-            model: &self.model,
-            input: texts.to_vec(),
-            encoding_format: "float",
-            dimensions: self.dimensions,
-        };
-        let body: Arc<[u8]> = serde_json::to_vec(&body).map_err(|reason| error(reason.to_string()))?.into();
+        let mut format = (!self.refused_format.load(Ordering::Relaxed)).then_some("float");
+        let mut body = self.body(texts, format)?;
         let (mut waited, mut wait) = (Duration::ZERO, WAIT_FIRST);
         let mut tried = 0;
         loop {
@@ -114,6 +124,13 @@ impl Endpoint {
                 }
                 Err(failure) => failure,
             };
+            if failure.refuses_format && format.is_some() {
+                self.refused_format.store(true, Ordering::Relaxed);
+                // It is another request, and so no further try of the same one.
+                (format, tried) = (None, tried - 1);
+                body = self.body(texts, format)?;
+                continue;
+            }
             let pause = failure.wait.unwrap_or(wait);
             let may = failure.again && tried < TRIES_MAX && waited.saturating_add(pause) <= WAIT_MAX;
             if !may || !wanted.has_time_for(pause) {
@@ -136,6 +153,15 @@ impl Endpoint {
         }
     }
 
+    /// What is sent.
+    fn body(&self, texts: &[&str], encoding_format: Option<&str>) -> Result<Arc<[u8]>> {
+        let body =
+            RequestBody { model: &self.model, input: texts, encoding_format, dimensions: self.dimensions };
+        let written = serde_json::to_vec(&body)
+            .map_err(|error| Error::Remote { url: self.url.clone(), reason: error.to_string() })?;
+        Ok(written.into())
+    }
+
     /// One try, which ends as soon as nobody waits for it: its connection is shut down, or if that is only being made, which takes seconds at
     /// most, given up when it is there.
     fn send_wanted(
@@ -146,7 +172,7 @@ impl Endpoint {
         // Each request under way has the endpoint, and so has the embedder. That two may pass at once here is no harm.
         if Arc::strong_count(self) > EMBED_REQUESTS_MAX {
             let reason = format!("EMBED_REQUESTS_MAX = {EMBED_REQUESTS_MAX} requests are under way");
-            return Ok(Err(Failure { reason, again: true, wait: None, busy: true }));
+            return Ok(Err(Failure { again: true, busy: true, ..Failure::new(reason) }));
         }
         let kept = self.clients.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let client = kept.unwrap_or_else(|| self.config.new_agent());
@@ -193,6 +219,8 @@ impl Endpoint {
                 again: matches!(status.as_u16(), 408 | TOO_MANY_REQUESTS | 500..),
                 wait: seconds.map(Duration::from_secs),
                 busy: status.as_u16() == TOO_MANY_REQUESTS,
+                refuses_format: matches!(status.as_u16(), 400 | 422)
+                    && String::from_utf8_lossy(&bytes).contains(FORMAT),
             });
         }
         serde_json::from_slice(&bytes).map_err(|error| {
@@ -201,8 +229,7 @@ impl Endpoint {
                 true => message(&bytes, self.key.as_deref()),
                 false => error.to_string(),
             };
-            let reason = format!("the answer is no list of embeddings: {told}");
-            Failure { reason, again: false, wait: None, busy: false }
+            Failure::new(format!("the answer is no list of embeddings: {told}"))
         })
     }
 }
@@ -216,7 +243,7 @@ fn on_the_way(error: ureq::Error) -> Failure {
         Ureq::BodyExceedsLimit(max) => format!("the answer is beyond RESPONSE_BYTES_MAX = {max} bytes"),
         other => other.to_string(),
     };
-    Failure { reason, again, wait: None, busy: false }
+    Failure { again, ..Failure::new(reason) }
 }
 
 /// The service's own words, which may repeat the key that it refuses, without that: `error.message` of JSON, else the beginning of what it

@@ -26,12 +26,13 @@
 //!
 //! A request that fails by 408, 429, 5xx or on the way is tried again, at most five times and within
 //! a minute of waiting; `Retry-After` in seconds is honoured within that. Of a 429 that stays, the error has that pause
-//! ([`Error::RemoteBusy`]). Who stops waiting ([`Wanted`]) is let go within milliseconds, whatever the request is at.
+//! ([`Error::RemoteBusy`]). A service that refuses `encoding_format` is asked without from then on. Who stops waiting ([`Wanted`]) is let go within milliseconds, whatever the request is at.
 
 mod endpoint;
 mod name;
 
 use std::borrow::Cow;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -151,6 +152,7 @@ impl RemoteEmbedder {
             url,
             model: parsed.model.to_owned(),
             key,
+            refused_format: AtomicBool::new(false),
             dimensions: parsed.dimensions,
             response_bytes_max: RESPONSE_BYTES_MAX,
         });

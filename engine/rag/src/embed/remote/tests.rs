@@ -139,6 +139,23 @@ fn a_refusal_is_reported_in_the_services_words() {
     }
 }
 
+/// Voyage's service takes base64 alone as a format, and answers with numbers where none is asked for: no model of it could be loaded.
+#[test]
+fn a_service_that_refuses_the_format_is_asked_without() {
+    let server = StandIn::start(|request| {
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        match body.get("encoding_format") {
+            Some(_) => Answer::new(400, r#"{"detail":"Value 'float' of 'encoding_format' is not valid"}"#),
+            None => answer(request),
+        }
+    });
+    let embedder = connect(&server).unwrap();
+    assert_eq!(server.requests().len(), 2, "the probe, and once more without");
+    let made = embedder.embed(&["a", "bb"], Role::Plain, Overflow::Error).unwrap();
+    assert_eq!(made.vectors, [vector("a"), vector("bb")]);
+    assert_eq!(server.requests().len(), 3, "it is not asked for again");
+}
+
 /// Whoever may name a model sees what its service says.
 #[test]
 fn a_key_that_a_service_repeats_is_not_told_on() {
