@@ -251,7 +251,8 @@ fn words(body: &str) -> String {
 /// The message of an error in JSON, if there is one.
 fn named(body: &str) -> Option<String> {
     let json: serde_json::Value = serde_json::from_str(body).ok()?;
-    let mut paths = ["/error/message", "/message", "/error", "/detail"].iter();
+    // Gemini's services put the error into a list.
+    let mut paths = ["/error/message", "/0/error/message", "/message", "/error", "/detail"].iter();
     paths.find_map(|path| json.pointer(path)?.as_str()).map(str::to_owned)
 }
 
@@ -270,6 +271,8 @@ mod tests {
             assert_eq!(refused(status, None, "{}").status, Some(status));
         }
         assert_eq!(Failure::passing("it broke off").status, None);
+        let listed = refused(400, None, r#"[{"error":{"code":400,"message":"no such model"}}]"#);
+        assert_eq!(listed.reason, "HTTP 400: no such model");
         assert!(!refused(401, None, "sk-1 is no key").reason.contains("sk-1"));
     }
 }

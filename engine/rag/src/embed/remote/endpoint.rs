@@ -262,7 +262,8 @@ fn message(bytes: &[u8], key: Option<&str>) -> String {
 /// The message of an error in JSON, if there is one.
 fn named(bytes: &[u8]) -> Option<String> {
     let json: serde_json::Value = serde_json::from_slice(bytes).ok()?;
-    let mut paths = ["/error/message", "/message", "/error", "/detail"].iter();
+    // Gemini's services put the error into a list.
+    let mut paths = ["/error/message", "/0/error/message", "/message", "/error", "/detail"].iter();
     paths.find_map(|path| json.pointer(path)?.as_str()).map(str::to_owned)
 }
 

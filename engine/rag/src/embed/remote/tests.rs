@@ -128,6 +128,7 @@ fn a_refusal_is_reported_in_the_services_words() {
     let bodies = [
         (r#"{"error":{"message":"no such key"}}"#, "no such key"),
         (r#"{"detail":"no such key"}"#, "no such key"),
+        (r#"[{"error":{"code":401,"message":"no such key"}}]"#, ": no such key"),
         ("plain words", "plain words"),
         ("", "no message"),
     ];
