@@ -79,6 +79,12 @@ impl ApiError {
         ApiError::new(StatusCode::NOT_FOUND, "model_not_found", message)
     }
 
+    /// The same, with what to do about it.
+    pub(super) fn with_advice(mut self, advice: &str) -> ApiError {
+        self.message = format!("{}; {advice}", self.message);
+        self
+    }
+
     #[cfg(test)]
     pub(super) fn status(&self) -> StatusCode {
         self.status

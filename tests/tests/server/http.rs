@@ -208,6 +208,22 @@ async fn what_is_no_request_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_names_no_collection_is_told_how_where_there_is_no_default() {
+    let service = answering();
+    let server = Server::start_generating(config(), &[&service.named("small")]).await;
+    with_notes(&server).await;
+    let ask = |model: &str| {
+        let chat = json!({"model": model, "messages": [{"role": "user", "content": "When?"}]});
+        post(&server, "/v1/chat/completions", &chat)
+    };
+    let refused = ask("small");
+    assert_eq!((refused.status, &refused.json()["error"]["code"]), (404, &json!("collection_not_found")));
+    assert!(refused.body.contains("as in small@notes"), "{refused:?}");
+    assert!(!ask("small@absent").body.contains("as in"), "who named one knows how");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_in_browsers_cannot_use_the_port() {
     let server = Server::start().await;
     let from = |host: &str| {

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use tokio_stream::StreamExt as _;
 use tonic::Status;
 
-use super::chat_body::{Chat, ChatBody};
+use super::chat_body::{Chat, ChatBody, DEFAULT_COLLECTION};
 use super::chat_chunks::Frame;
 use crate::access::{Access, Call};
 use crate::generation::Events;
@@ -38,7 +38,15 @@ pub(in crate::http) async fn complete(State(port): State<Port>, request: Request
     port.admitted(Kind::Generate, async {
         let Chat { model, collection, request, stream, include_usage } =
             port.json(request, ChatBody::understood).await?;
-        let events = port.services.generate_events(collection, request).await?;
+        let is_default = collection == DEFAULT_COLLECTION;
+        let events = port.services.generate_events(collection, request).await.map_err(|refused| {
+            let error = ApiError::from(refused);
+            // Who picks a model off the list need not know that there are collections.
+            match is_default && error.reason() == "COLLECTION_NOT_FOUND" {
+                true => error.with_advice("another one is named behind the model's @, as in small@notes"),
+                false => error,
+            }
+        })?;
         let frame = Frame::new(model);
         if !stream {
             return whole(&port, events, frame).await;

@@ -28,7 +28,7 @@ use crate::http::answer::ApiError;
 use crate::limits::{CHAT_MESSAGES_MAX, RESPONSE_FORMAT_BYTES_MAX, STOPS_MAX, check_count};
 
 /// The collection of a request that names none; the command line has the same.
-const DEFAULT_COLLECTION: &str = "default";
+pub(super) const DEFAULT_COLLECTION: &str = "default";
 
 #[derive(Deserialize)]
 pub(super) struct ChatBody {
