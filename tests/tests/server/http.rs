@@ -199,6 +199,8 @@ async fn what_is_no_request_is_refused() {
     assert_eq!(get(&server, embed).status, 405);
     let answer = get(&server, "/v1/completions");
     assert_eq!((answer.status, code(&answer).as_str()), (404, "unknown_method"));
+    let answer = get(&server, "/v1/models/%ff");
+    assert_eq!((answer.status, code(&answer).as_str()), (400, "invalid_field"), "no bare text");
     let answer = post(&server, "/chat/completions", &json!({"messages": []}));
     assert_eq!(answer.status, 404, "without the /v1 of the base URL");
     assert!(answer.body.contains("/v1/chat/completions"), "{answer:?}");

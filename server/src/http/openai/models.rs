@@ -4,6 +4,7 @@
 //! NAME@COLLECTION for every collection that has text, so that a program that lets its user pick a model lets them pick a
 //! collection.
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use http::StatusCode;
@@ -25,8 +26,12 @@ pub(in crate::http) async fn list(State(port): State<Port>) -> Response {
     .await
 }
 
-pub(in crate::http) async fn get(State(port): State<Port>, Path(name): Path<String>) -> Response {
+pub(in crate::http) async fn get(
+    State(port): State<Port>,
+    name: Result<Path<String>, PathRejection>,
+) -> Response {
     port.admitted(Kind::Read, async {
+        let Path(name) = name.map_err(|_| ApiError::invalid("model", "it must be UTF-8"))?;
         match names(&port).await?.contains(&name) {
             true => Ok(json_answer(StatusCode::OK, &model(&name))),
             false => Err(ApiError::unknown_model(&name)),
