@@ -214,6 +214,8 @@ fn a_refusal_is_final_and_in_the_services_words() {
     let (kind, reason, asked) = failure(|| Reply::error(400, "this prompt is too long"));
     assert_eq!((kind, asked), (GenerateFailure::Refused, 1));
     assert_eq!(reason, "HTTP 400: this prompt is too long");
+    let (kind, reason, asked) = failure(|| Reply::error(400, "Is stream_options meant?"));
+    assert_eq!((kind, asked), (GenerateFailure::Refused, 2), "once more without, and never again: {reason}");
     let (kind, reason, asked) = failure(|| Reply::error(401, "Incorrect API key provided: sk-secret"));
     assert_eq!((kind, asked), (GenerateFailure::Unavailable, 1));
     assert!(reason.contains("key") && !reason.contains("sk-secret"), "{reason}");

@@ -45,7 +45,7 @@ pub(super) struct Endpoint {
     pub(super) url: String,
     pub(super) model: String,
     pub(super) key: Option<String>,
-    /// Whether the service refused a request for its `encoding_format`, as Voyage's does: from then on none has it.
+    /// Whether the service took a request without `encoding_format` that it had refused with it, as Voyage's does: from then on none has it.
     pub(super) refused_format: AtomicBool,
     /// Asked for in every request.
     pub(super) dimensions: Option<usize>,
@@ -118,6 +118,10 @@ impl Endpoint {
             tried += 1;
             let failure = match self.send_wanted(&body, wanted)? {
                 Ok(response) => {
+                    // Known only now: a refusal that repeats a text may name the field, too.
+                    if format.is_none() {
+                        self.refused_format.store(true, Ordering::Relaxed);
+                    }
                     let tokens =
                         response.usage.as_ref().and_then(|usage| usage.prompt_tokens.or(usage.total_tokens));
                     return Ok((check(response, texts.len(), dimension).map_err(error)?, tokens));
@@ -125,7 +129,6 @@ impl Endpoint {
                 Err(failure) => failure,
             };
             if failure.refuses_format && format.is_some() {
-                self.refused_format.store(true, Ordering::Relaxed);
                 // It is another request, and so no further try of the same one.
                 (format, tried) = (None, tried - 1);
                 body = self.body(texts, format)?;

@@ -26,7 +26,7 @@
 //!
 //! A request that fails by 408, 429, 5xx or on the way is tried again, at most five times and within
 //! a minute of waiting; `Retry-After` in seconds is honoured within that. Of a 429 that stays, the error has that pause
-//! ([`Error::RemoteBusy`]). A service that refuses `encoding_format` is asked without from then on.
+//! ([`Error::RemoteBusy`]). A service that refuses `encoding_format` and takes the same without is asked without from then on.
 //! Who stops waiting ([`Wanted`]) is let go within milliseconds, whatever the request is at.
 
 mod endpoint;

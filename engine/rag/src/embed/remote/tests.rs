@@ -157,6 +157,23 @@ fn a_service_that_refuses_the_format_is_asked_without() {
     assert_eq!(server.requests().len(), 3, "it is not asked for again");
 }
 
+/// A refusal that repeats a text may name the field, too.
+#[test]
+fn a_refusal_for_another_reason_is_asked_about_once_more_and_not_remembered() {
+    let server =
+        StandIn::start(|request| match String::from_utf8_lossy(&request.body).contains("bad text") {
+            true => Answer::new(400, "bad text in the field before encoding_format"),
+            false => answer(request),
+        });
+    let embedder = connect(&server).unwrap();
+    let refused = reason(embedder.embed(&["bad text"], Role::Plain, Overflow::Error));
+    assert!(refused.ends_with("before encoding_format"), "{refused}");
+    assert_eq!(server.requests().len(), 1 + 2, "the probe, and twice the text");
+    embedder.embed(&["a"], Role::Plain, Overflow::Error).unwrap();
+    let last: Value = serde_json::from_slice(&server.requests()[3].body).unwrap();
+    assert_eq!(last["encoding_format"], "float");
+}
+
 /// Whoever may name a model sees what its service says.
 #[test]
 fn a_key_that_a_service_repeats_is_not_told_on() {
