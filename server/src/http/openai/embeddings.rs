@@ -39,10 +39,10 @@ struct EmbedBody {
 }
 
 #[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 struct Extension {
-    role: Option<String>,
-    on_overflow: Option<String>,
+    role: Given<String>,
+    on_overflow: Given<String>,
 }
 
 /// A request that was understood.
@@ -63,13 +63,13 @@ impl EmbedBody {
             Some("base64") => true,
             Some(_) => return Err(ApiError::invalid("encoding_format", "it must be float or base64")),
         };
-        let role = match extension.role.as_deref() {
+        let role = match extension.role.of("ragstone.role")?.as_deref() {
             None | Some("plain") => Role::Plain,
             Some("query") => Role::Query,
             Some("passage") => Role::Passage,
             Some(_) => return Err(ApiError::invalid("ragstone.role", "it must be query, passage or plain")),
         };
-        let overflow = match extension.on_overflow.as_deref() {
+        let overflow = match extension.on_overflow.of("ragstone.on_overflow")?.as_deref() {
             None | Some("error") => Overflow::Error,
             Some("truncate") => Overflow::Truncate,
             Some(_) => return Err(ApiError::invalid("ragstone.on_overflow", "it must be error or truncate")),
@@ -222,7 +222,9 @@ mod tests {
             ("dimensions", json!({"input": "a", "dimensions": "384"})),
             ("model", json!({"input": "a", "model": ["m"]})),
             ("ragstone.role", json!({"input": "a", "ragstone": {"role": "king"}})),
+            ("ragstone.role", json!({"input": "a", "ragstone": {"role": 1}})),
             ("ragstone.on_overflow", json!({"input": "a", "ragstone": {"on_overflow": "hope"}})),
+            ("ragstone.on_overflow", json!({"input": "a", "ragstone": {"on_overflow": true}})),
         ] {
             assert_eq!(understood(body).err().unwrap().body()["error"]["param"], field);
         }

@@ -1,9 +1,9 @@
 //! A parameter whose error names it.
 //!
-//! **Problem.** One value of a wrong type fails the whole body, with a line and a column and no field: programs that put -1 for "as many as there may be", or a
-//! number between quotes, are not told what to change.
-//! **Idea.** The value is read where it stands, and what is wrong with it is told when its field is known. It costs a copy of its bytes, which the limit of the
-//! body bounds.
+//! **Problem.** One value of a wrong type fails the whole body, with a line and a column and no field: programs that put -1 for "as many as
+//! there may be", or a number between quotes, are not told what to change.
+//! **Idea.** The value is read where it stands, and what is wrong with it is told when its field is known. It costs a copy of its bytes,
+//! which the limit of the body bounds.
 
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::value::RawValue;
@@ -14,7 +14,7 @@ use crate::http::answer::ApiError;
 #[derive(Debug)]
 pub(super) struct Given<T>(Result<Option<T>, Wrong>);
 
-/// It is of another type.
+/// That a parameter is of another type.
 #[derive(Debug)]
 struct Wrong;
 
