@@ -76,6 +76,8 @@ impl Caller {
         for grant in on().filter(|grant| grant.action.covers(action)) {
             match &grant.rows {
                 None => return Sight::Whole,
+                // Said twice, as by two roles, it would be an `or`, which is not seen to name a tenant.
+                Some(filter) if rows.contains(&filter) => {}
                 Some(filter) => rows.push(filter),
             }
         }
@@ -194,6 +196,19 @@ mod tests {
         let Sight::Rows(rows) = sight(Action::Write, "ab") else { panic!("some rows") };
         assert_eq!(rows.filter(), &Filter::Or(vec![Filter::eq("t", 1), Filter::eq("t", 2)]));
         assert!(!caller.is_admin() && caller.has_whole(Action::Manage, "m"));
+    }
+
+    /// Whoever may read some rows and write the same ones could not read a collection with a tenant key: no read was seen to name its tenant.
+    #[test]
+    fn what_is_granted_twice_is_one_condition() {
+        let shown = |grants: &[&str]| match caller(grants).sight(Action::Read, "a") {
+            Sight::Rows(rows) => rows.filter().clone(),
+            other => panic!("{other:?}"),
+        };
+        let (one, two) = (Filter::eq("t", 1), Filter::eq("t", 2));
+        assert_eq!(shown(&["read on a where t = 1", "write on a where t = 1"]), one);
+        let three = ["read on a where t = 1", "read on a* where t = 2", "write on a where t = 1"];
+        assert_eq!(shown(&three), Filter::Or(vec![one, two]));
     }
 
     #[test]
