@@ -18,6 +18,10 @@ use crate::work::Kind;
 /// What a method is counted under that the server does not have: callers may name any.
 const UNKNOWN: &str = "unknown";
 
+/// Bytes that are logged of the path of such a method. Whoever has no credentials may name one of kilobytes, call after call, and sends it once: HTTP/2
+/// remembers headers that come again.
+const OTHER_BYTES_MAX: usize = 256;
+
 /// Which of a call's sides are streams of messages; by default neither is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Shape {
@@ -57,12 +61,13 @@ impl Method {
 #[derive(Clone, Debug)]
 pub(crate) struct Called {
     method: Arc<Method>,
-    /// What the caller named, where there is no such method.
+    /// The beginning of what the caller named, where there is no such method.
     other: Option<String>,
+    kind: Option<Kind>,
 }
 
 impl Called {
-    /// Its path, as the caller named it.
+    /// Its path, or the beginning of what the caller named.
     pub(crate) fn path(&self) -> &str {
         self.other.as_deref().unwrap_or(&self.method.path)
     }
@@ -79,7 +84,7 @@ impl Called {
 
     /// What it does, if it takes a place for that.
     pub(crate) fn kind(&self) -> Option<Kind> {
-        self.other.as_deref().map_or(self.method.kind, Kind::of)
+        self.kind
     }
 
     /// What counts the parts of its requests, if they have any.
@@ -174,8 +179,12 @@ impl Calls {
     /// The method of a call.
     pub(crate) fn method(&self, path: &str) -> Called {
         match self.0.known.get(path) {
-            Some(method) => Called { method: Arc::clone(method), other: None },
-            None => Called { method: Arc::clone(&self.0.unknown), other: Some(path.to_owned()) },
+            Some(method) => Called { method: Arc::clone(method), other: None, kind: method.kind },
+            None => {
+                let named = &path[..path.floor_char_boundary(OTHER_BYTES_MAX)];
+                let method = Arc::clone(&self.0.unknown);
+                Called { method, other: Some(named.to_owned()), kind: Kind::of(path) }
+            }
         }
     }
 }
@@ -210,6 +219,15 @@ mod tests {
         assert_eq!((other.path(), other.scan().is_none()), ("/ragstone.v1.NoService/Query", true));
         assert_eq!(calls.method("/nobody/knows").kind(), None);
         assert!(Calls::of(&[b"\xff"]).is_err());
+    }
+
+    /// Each call without credentials wrote into the log, and twice, as much as a header may have.
+    #[test]
+    fn little_is_logged_of_a_method_that_there_is_not() {
+        let long = format!("/ragstone.v1.{}/Query", "ä".repeat(OTHER_BYTES_MAX));
+        let called = Calls::with("/x/Y", Shape::default()).method(&long);
+        assert!(called.path().len() <= OTHER_BYTES_MAX && long.starts_with(called.path()));
+        assert_eq!((called.known(), called.kind()), (None, Some(Kind::Read)), "it takes a place");
     }
 
     #[test]
