@@ -112,6 +112,8 @@ impl Access {
             return Ok(None);
         }
         let rule = rules::of(path).ok_or_else(status::unknown_method)?;
+        // For the log: what stands behind a route is the caller's, and may be long.
+        let path = rules::listed(path);
         let (caller, limits) = match self.authenticate(headers).await {
             Ok(known) => known,
             Err(reason) => {

@@ -114,9 +114,14 @@ pub(super) const ROUTES: &[(&str, Rule)] = &[
     ("/v1/models", USE),
 ];
 
+/// A path as the tables have it: without the name of a model, which is the caller's.
+pub(super) fn listed(path: &str) -> &str {
+    if path.starts_with("/v1/models/") { "/v1/models" } else { path }
+}
+
 /// The rule of a call or of a route, by its path.
 pub(super) fn of(path: &str) -> Option<Rule> {
-    let path = if path.starts_with("/v1/models/") { "/v1/models" } else { path };
+    let path = listed(path);
     let table = if path.starts_with("/ragstone.") { CALLS } else { ROUTES };
     table.binary_search_by(|(known, _)| (*known).cmp(path)).ok().map(|index| table[index].1)
 }

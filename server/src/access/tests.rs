@@ -94,6 +94,17 @@ async fn the_log_names_who_was_refused_and_who_changes_something_and_no_secret()
     assert!(!text.contains(secret.splitn(3, '_').last().unwrap()) && !text.contains("hush"), "{text}");
 }
 
+/// Whoever had no credentials wrote into the log whatever they put behind a route, as much as a request's head may have.
+#[tokio::test]
+async fn a_route_is_logged_without_what_the_caller_puts_behind_it() {
+    let (access, _, _) = asking(&["read on *"]);
+    let lines = Lines::begin();
+    let path = format!("/v1/models/{}", "hush".repeat(1_000));
+    assert_eq!(code(&access, &path, &HeaderMap::new()).await, Code::Unauthenticated);
+    let text = lines.text();
+    assert!(text.contains(r#""/v1/models""#) && !text.contains("hush"), "{text}");
+}
+
 /// A stream was counted once, and went on for a day though its key had been taken back.
 #[tokio::test]
 async fn messages_of_a_stream_wait_for_their_rate_and_end_with_the_day_or_the_key() {
