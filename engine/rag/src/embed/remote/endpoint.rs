@@ -84,6 +84,8 @@ struct Usage {
 /// Why a try failed.
 struct Failure {
     reason: String,
+    /// With what the service answered, if it did: then the reason has its words, which may repeat the texts.
+    status: Option<u16>,
     /// Whether another try may succeed.
     again: bool,
     /// What the service asked to wait.
@@ -97,7 +99,7 @@ struct Failure {
 impl Failure {
     /// One that is final.
     fn new(reason: String) -> Failure {
-        Failure { reason, again: false, wait: None, busy: false, refuses_format: false }
+        Failure { reason, status: None, again: false, wait: None, busy: false, refuses_format: false }
     }
 }
 
@@ -144,9 +146,12 @@ impl Endpoint {
                     false => Error::Remote { url, reason },
                 });
             }
+            // The service's words are for who asked.
+            let reason = failure.status.is_none().then_some(failure.reason.as_str());
             tracing::warn!(
                 url = self.url,
-                reason = failure.reason,
+                status = failure.status,
+                reason,
                 ?pause,
                 "embedding request is tried again"
             );
@@ -219,6 +224,7 @@ impl Endpoint {
         if !status.is_success() {
             return Err(Failure {
                 reason: format!("HTTP {status}: {}", message(&bytes, self.key.as_deref())),
+                status: Some(status.as_u16()),
                 again: matches!(status.as_u16(), 408 | TOO_MANY_REQUESTS | 500..),
                 wait: seconds.map(Duration::from_secs),
                 busy: status.as_u16() == TOO_MANY_REQUESTS,
@@ -232,7 +238,8 @@ impl Endpoint {
                 true => message(&bytes, self.key.as_deref()),
                 false => error.to_string(),
             };
-            Failure::new(format!("the answer is no list of embeddings: {told}"))
+            let reason = format!("the answer is no list of embeddings: {told}");
+            Failure { status: Some(status.as_u16()), ..Failure::new(reason) }
         })
     }
 }

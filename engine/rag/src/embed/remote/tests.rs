@@ -1,6 +1,7 @@
 //! The client against a server that answers as services do, well and badly.
 
 mod callers;
+mod log;
 
 use std::io::Write as _;
 
