@@ -119,6 +119,13 @@ impl Keys {
         }
         let claims = serde_json::to_string(&new.claims).map_or(usize::MAX, |text| text.len());
         check_limit("claims", "CLAIMS_BYTES_MAX", (CLAIMS_BYTES_MAX, claims))?;
+        // Its claims are what they are for good.
+        let is_void =
+            |grant: &String| grant.parse::<Grant>().is_ok_and(|grant| grant.bind(&new.claims).is_none());
+        if let Some(index) = new.grants.iter().position(is_void) {
+            let reason = "it would allow nothing: a claim that it needs is not among the key's, or cannot stand in its filter";
+            return Err(invalid(&format!("grants[{index}]"), reason));
+        }
         new.limits.check().map_err(|(field, reason)| invalid(field, reason))?;
         let now = now_us();
         if new.expires_us.is_some_and(|expires| expires <= now) {
@@ -364,6 +371,17 @@ mod tests {
         assert!(refused(NewKey { grants: Vec::new(), ..new() }).starts_with("grants:"));
         let grants = vec!["read on *".to_owned(), "fly".to_owned()];
         assert!(refused(NewKey { grants, ..new() }).starts_with("grants[1]:"));
+        // A key that was made with a claim misspelt was made, and allowed nothing.
+        let grants = vec!["read on *".to_owned(), "write on a where t = $claims.tenant".to_owned()];
+        let of = |name: &str, value: serde_json::Value| NewKey {
+            grants: grants.clone(),
+            claims: Claims::from_iter([(name.to_owned(), value)]),
+            ..new()
+        };
+        for (name, value) in [("tennant", "a".into()), ("tenant", serde_json::Value::Null)] {
+            assert!(refused(of(name, value)).starts_with("grants[1]: it would allow nothing"), "{name}");
+        }
+        assert!(keys.create(of("tenant", "a".into())).is_ok());
         assert!(refused(NewKey { expires_us: Some(1), ..new() }).starts_with("expire_time:"));
         let name = "x".repeat(KEY_NAME_BYTES_MAX + 1);
         assert!(refused(NewKey { name, ..new() }).contains("KEY_NAME_BYTES_MAX"));
