@@ -145,7 +145,7 @@ impl CompiledFilter {
     ) -> Result<Option<Self>> {
         if let Some(tenant) = &schema.tenant
             && !filter.is_some_and(|filter| names_tenant(filter, tenant) || is_of_all(filter))
-            && !rows.is_some_and(|rows| names_tenant(rows.filter(), tenant))
+            && !rows.is_some_and(|rows| is_of_named(rows.filter(), tenant))
         {
             let reason = format!(
                 "the collection keeps tenants apart by `{tenant}`: a read needs a condition that it equals a value, \
@@ -185,6 +185,14 @@ fn names_tenant(filter: &Filter, tenant: &str) -> bool {
         Filter::Eq(field, _) | Filter::In(field, _) => field == tenant,
         Filter::And(filters) => filters.iter().any(|filter| names_tenant(filter, tenant)),
         _ => false,
+    }
+}
+
+/// The same of what a handle shows, which may be of several tenants, each named by a way of its own.
+fn is_of_named(filter: &Filter, tenant: &str) -> bool {
+    match filter {
+        Filter::Or(ways) => !ways.is_empty() && ways.iter().all(|way| is_of_named(way, tenant)),
+        filter => names_tenant(filter, tenant),
     }
 }
 

@@ -76,7 +76,7 @@ impl Caller {
         for grant in on().filter(|grant| grant.action.covers(action)) {
             match &grant.rows {
                 None => return Sight::Whole,
-                // Said twice, as by two roles, it would be an `or`, which is not seen to name a tenant.
+                // Said twice, as by two roles, it is asked once: few rows are listed by a condition, and not by an `or`.
                 Some(filter) if rows.contains(&filter) => {}
                 Some(filter) => rows.push(filter),
             }
@@ -198,7 +198,7 @@ mod tests {
         assert!(!caller.is_admin() && caller.has_whole(Action::Manage, "m"));
     }
 
-    /// Whoever may read some rows and write the same ones could not read a collection with a tenant key: no read was seen to name its tenant.
+    /// Whoever might read some rows and write the same ones had each read ask twice, and with a tenant key it was refused.
     #[test]
     fn what_is_granted_twice_is_one_condition() {
         let shown = |grants: &[&str]| match caller(grants).sight(Action::Read, "a") {

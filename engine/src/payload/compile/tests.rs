@@ -126,6 +126,25 @@ fn a_read_says_whose_rows_it_means() {
     assert!(apart.unwrap().is_none());
 }
 
+/// Whoever was granted the rows of two tenants, each by itself, had to name one of them in every read, which not every client can.
+#[test]
+fn a_handle_on_rows_of_named_tenants_says_whose_rows_it_means() {
+    let schema = Schema::builder(2).field("year", FieldType::Int).tenant("year").build().unwrap();
+    let read = |rows: Filter| {
+        let rows = RowFilter::new(rows).unwrap();
+        CompiledFilter::of_read(None, Some(&rows), &schema, &fields())
+    };
+    let (one, other) = (Filter::eq("year", 3i64), Filter::eq("year", 4i64));
+    let narrowed = Filter::And(vec![other.clone(), Filter::eq("text", "x")]);
+    for sound in [one.clone(), Filter::Or(vec![one.clone(), narrowed])] {
+        assert!(read(sound).unwrap().is_some());
+    }
+    let either = Filter::Or(vec![one, Filter::eq("text", "x")]);
+    for refused in [either, Filter::Or(Vec::new()), Filter::Not(Box::new(other))] {
+        assert!(matches!(read(refused), Err(Error::Invalid { .. })));
+    }
+}
+
 #[test]
 fn depth_and_size_are_bounded() {
     let mut deep = Filter::eq("year", 1i64);
