@@ -13,6 +13,10 @@ pub(super) fn renamed(error: Error, path: impl FnOnce(&str) -> String) -> Error 
         Error::FieldType { field, expected, actual } => {
             Error::FieldType { field: path(&field), expected, actual }
         }
+        // It may be about a collection, which has one name.
+        Error::OutOfScope { field } if field.starts_with("points") => {
+            Error::OutOfScope { field: path(&field) }
+        }
         other => other,
     }
 }
@@ -24,6 +28,17 @@ pub(super) fn in_slice(error: Error, list: &str, first: usize) -> Error {
         let place = place.and_then(|rest| rest.split_once(']'));
         match place.and_then(|(index, rest)| Some((index.parse::<usize>().ok()?, rest))) {
             Some((index, rest)) => format!("{list}[{}]{rest}", first + index),
+            None => field.to_owned(),
+        }
+    })
+}
+
+/// The engine names a point by its place in the batch that it got; the request has others before it.
+pub(super) fn at_places(error: Error, places: &[usize]) -> Error {
+    renamed(error, |field| {
+        let place = field.strip_prefix("points[").and_then(|rest| rest.split_once(']'));
+        match place.and_then(|(index, rest)| Some((places.get(index.parse::<usize>().ok()?)?, rest))) {
+            Some((place, rest)) => format!("points[{place}]{rest}"),
             None => field.to_owned(),
         }
     })
@@ -113,5 +128,24 @@ mod tests {
         assert_eq!(told(kinds.name(invalid("points"))), "operations: wrong");
         assert_eq!(told(in_page(invalid("after"))), "page_token: wrong");
         assert_eq!(told(in_page(invalid("order.year"))), "order_by.year: wrong");
+        assert_eq!(told(at_places(invalid("points[1].vector"), &[0, 4])), "points[4].vector: wrong");
+        assert_eq!(told(at_places(invalid("points"), &[0, 4])), "points: wrong");
+    }
+
+    /// Of an update that was refused, as its row is not the caller's, a point was named, which the request has none of.
+    #[test]
+    fn what_is_not_the_callers_is_named_as_the_request_has_it() {
+        let field = |error: Error| match error {
+            Error::OutOfScope { field } => field,
+            other => panic!("{other}"),
+        };
+        let refused = |field: &str| Error::OutOfScope { field: field.to_owned() };
+        assert_eq!(field(in_updates(refused("points[3]"))), "updates[3]");
+        let kinds = OperationKinds::of(&Batch::new().update(Update::new(2)).upsert(Point::without_vector(1)));
+        assert_eq!(field(kinds.name(refused("points[0]"))), "operations[0].update");
+        assert_eq!(field(kinds.name(refused("points[1]"))), "operations[1].upsert");
+        assert_eq!(field(at_places(refused("points[0]"), &[2])), "points[2]");
+        let collection = "collection `points[0]`";
+        assert_eq!(field(kinds.name(refused(collection))), collection);
     }
 }

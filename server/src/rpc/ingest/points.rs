@@ -7,7 +7,7 @@ use ragstone_proto::v1::{IngestPointsRequest, IngestPointsResponse, RefusedItem}
 use ragstone_rag::Rag;
 use tonic::Status;
 
-use super::super::paths::renamed;
+use super::super::paths::{at_places, renamed};
 use super::super::{Services, token_of};
 use super::{Numbered, Out, Store, UnderWay};
 use crate::limits::{INGEST_AHEAD_MAX, INGEST_REFUSED_MAX, check_count};
@@ -57,10 +57,10 @@ impl PointStream {
         let store = move |rag: &Rag| {
             let rows = rag.db().collection(&collection)?;
             let (readable, mut refused) = convert::readable_upserts(points)?;
-            let mut batch = fitting(&rows, readable, &mut refused)?;
+            let (mut batch, places) = fitting(&rows, readable, &mut refused)?;
             check_count("points", refused.len(), ("INGEST_REFUSED_MAX", INGEST_REFUSED_MAX))?;
             batch.request_id = Some(request_id).filter(|id| !id.is_empty());
-            let receipt = rows.write(batch)?;
+            let receipt = rows.write(batch).map_err(|error| at_places(error, &places))?;
             let write_token = token_of(rag, &receipt);
             let upserted = convert::count(receipt.upserted);
             Ok(IngestPointsResponse {
@@ -76,17 +76,20 @@ impl PointStream {
     }
 }
 
-/// The points that fit the collection, as a batch; those that do not go to the refused ones, in the order of the request.
+/// The points that fit the collection, as a batch, and their places in the request; those that do not go to the refused ones, in the order of
+/// the request.
 fn fitting(
     rows: &Collection,
     readable: Vec<(usize, Point)>,
     refused: &mut Vec<RefusedItem>,
-) -> Result<Batch, Status> {
+) -> Result<(Batch, Vec<usize>), Status> {
     let (places, points): (Vec<usize>, Vec<Point>) = readable.into_iter().unzip();
     let mut batch = Batch::of(points.into_iter().map(Op::Upsert).collect());
     let unfit: BTreeMap<usize, ragstone::Error> = rows.refused(&batch).into_iter().collect();
     let mut place = 0..;
     batch.ops.retain(|_| place.next().is_none_or(|place| !unfit.contains_key(&place)));
+    let fit = places.iter().enumerate().filter(|(place, _)| !unfit.contains_key(place));
+    let fit: Vec<usize> = fit.map(|(_, index)| *index).collect();
     for (place, error) in unfit {
         // The engine names a point by its place among those that it got.
         let (index, named) = (places[place], format!("points[{place}]"));
@@ -94,5 +97,5 @@ fn fitting(
         refused.push(status::refused_item(status::engine(error), index)?);
     }
     refused.sort_by_key(|item| item.index);
-    Ok(batch)
+    Ok((batch, fit))
 }
