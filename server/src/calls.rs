@@ -18,8 +18,8 @@ use crate::work::Kind;
 /// What a method is counted under that the server does not have: callers may name any.
 const UNKNOWN: &str = "unknown";
 
-/// Bytes that are logged of the path of such a method. Whoever has no credentials may name one of kilobytes, call after call, and sends it once: HTTP/2
-/// remembers headers that come again.
+/// Bytes that are logged of the path of such a method. Whoever has no credentials may name one of kilobytes, call after call, and sends it
+/// once: HTTP/2 remembers headers that come again.
 const OTHER_BYTES_MAX: usize = 256;
 
 /// Which of a call's sides are streams of messages; by default neither is.

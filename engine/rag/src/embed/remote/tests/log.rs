@@ -14,8 +14,8 @@ thread_local! {
     static TOLD: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Has the log of this thread. It is of the whole process: with one of a thread alone, a call site that another thread comes upon first would count as never
-/// logged.
+/// Has the log of this thread. It is of the whole process: with one of a thread alone, a call site that another thread comes upon first would
+/// count as never logged.
 struct Log;
 
 impl Subscriber for Log {
