@@ -192,6 +192,7 @@ fn names_tenant(filter: &Filter, tenant: &str) -> bool {
 fn is_of_named(filter: &Filter, tenant: &str) -> bool {
     match filter {
         Filter::Or(ways) => !ways.is_empty() && ways.iter().all(|way| is_of_named(way, tenant)),
+        Filter::And(filters) => filters.iter().any(|filter| is_of_named(filter, tenant)),
         filter => names_tenant(filter, tenant),
     }
 }

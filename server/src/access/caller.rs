@@ -76,7 +76,7 @@ impl Caller {
         for grant in on().filter(|grant| grant.action.covers(action)) {
             match &grant.rows {
                 None => return Sight::Whole,
-                // Said twice, as by two roles, it is asked once: few rows are listed by a condition, and not by an `or`.
+                // Said twice, as by two roles, it is asked once: few rows are listed by what all must meet, and mostly not by an `or`.
                 Some(filter) if rows.contains(&filter) => {}
                 Some(filter) => rows.push(filter),
             }

@@ -136,7 +136,8 @@ fn a_handle_on_rows_of_named_tenants_says_whose_rows_it_means() {
     };
     let (one, other) = (Filter::eq("year", 3i64), Filter::eq("year", 4i64));
     let narrowed = Filter::And(vec![other.clone(), Filter::eq("text", "x")]);
-    for sound in [one.clone(), Filter::Or(vec![one.clone(), narrowed])] {
+    let both = Filter::Or(vec![one.clone(), narrowed]);
+    for sound in [one.clone(), both.clone(), Filter::And(vec![Filter::eq("text", "y"), both])] {
         assert!(read(sound).unwrap().is_some());
     }
     let either = Filter::Or(vec![one, Filter::eq("text", "x")]);

@@ -76,8 +76,8 @@ impl PointStream {
     }
 }
 
-/// The points that fit the collection, as a batch, and their places in the request; those that do not go to the refused ones, in the order of
-/// the request.
+/// The points that fit the collection, as a batch, and their places in the request; those that do not go to the refused ones, in the order
+/// of the request.
 fn fitting(
     rows: &Collection,
     readable: Vec<(usize, Point)>,
