@@ -33,6 +33,8 @@ impl ManifestStore {
             .map_err(|(offset, reason)| corrupt(&*dir, MANIFEST_FILE, offset as u64, reason))?;
         // A crash may have come before the copy, or amid it.
         if dir.read(MANIFEST_COPY_FILE).ok().as_deref() != Some(&bytes) {
+            // Nor is it known then whether the root's name is durable. It is before anything goes that only the root before it named.
+            dir.sync()?;
             write_copy(&*dir, &bytes);
         }
         let as_read = (dir.lifetime() == Lifetime::ReadOnly).then(|| manifest.clone());

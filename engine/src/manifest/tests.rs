@@ -1,6 +1,11 @@
 //! Roots come back, and nonsense is refused.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::*;
+use crate::dir::hooked::HookedDir;
+use crate::dir::{Dir, io_error};
 use crate::payload::FieldType;
 use crate::schema::Metric;
 
@@ -121,5 +126,32 @@ fn a_sound_checksum_over_nonsense_is_an_error_not_a_panic() {
         let crc = crc32fast::hash(&cut);
         cut.extend_from_slice(&crc.to_le_bytes());
         assert!(Manifest::decode(&cut).is_err(), "{length}");
+    }
+}
+
+/// A process was killed after the rename. The next one went by the new root, and removed log that only the old one needed; where a power loss
+/// then undid the rename alone, acknowledged rows were gone.
+#[test]
+fn a_root_is_durable_before_anybody_goes_by_it() {
+    let is_killed = Arc::new(AtomicBool::new(false));
+    let killed = is_killed.clone();
+    let dir = HookedDir::new(move |operation, name| {
+        if killed.load(Ordering::SeqCst) && operation == "sync" && name.is_empty() {
+            return Err(io_error("sync", name.as_ref(), std::io::ErrorKind::Other.into()));
+        }
+        Ok(())
+    });
+    let store = ManifestStore::open(Arc::new(dir.clone()), true).unwrap();
+    is_killed.store(true, Ordering::SeqCst);
+    let change = |manifest: &mut Manifest| {
+        manifest.next_segment = 9;
+        Ok(())
+    };
+    store.update(change).unwrap_err();
+    let found = ManifestStore::open(Arc::new(dir.inner().clone()), false).unwrap().current();
+    assert_eq!(found.next_segment, 9);
+    for seed in 0..20 {
+        let left = dir.inner().recovered(seed).read(MANIFEST_FILE).unwrap();
+        assert_eq!(Manifest::decode(&left).unwrap(), found, "{seed}");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::catalogue::{CATALOGUE, CatalogueChange};
+use crate::snapshot::RESTORE_FILE;
 
 /// Of each collection, what it holds.
 type Held = Vec<(String, Vec<i64>)>;
@@ -84,7 +85,11 @@ fn an_interrupted_restore_does_them_again() {
         target.crash_at(call);
         copied.restore(&target, &Until::End).unwrap_err();
         let target = target.recovered(call);
-        copied.restore(&target, &Until::End).unwrap();
+        // The last call makes it durable that the mark is gone: until then it may be, and all is done.
+        let is_done = call + 1 == calls && target.read(RESTORE_FILE).is_err();
+        if !is_done {
+            copied.restore(&target, &Until::End).unwrap();
+        }
         assert_eq!(named(&open(&target).unwrap()), expected, "died at call {call}");
     }
 }
