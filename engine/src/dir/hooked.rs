@@ -63,6 +63,10 @@ impl Dir for HookedDir {
         (self.hook)("truncate", name)?;
         self.inner.truncate(name, length_bytes)
     }
+    fn sync_file(&self, name: &str) -> Result<()> {
+        (self.hook)("sync", name)?;
+        self.inner.sync_file(name)
+    }
     fn rename(&self, from: &str, to: &str) -> Result<()> {
         (self.hook)("rename", from)?;
         self.inner.rename(from, to)

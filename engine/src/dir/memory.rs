@@ -279,6 +279,15 @@ impl Dir for MemoryDir {
         Ok(())
     }
 
+    fn sync_file(&self, name: &str) -> Result<()> {
+        let mut state = self.change("sync", name)?;
+        let node = *state.names.get(name).ok_or_else(|| self.missing("sync", name))?;
+        if let Some(node) = state.nodes.get_mut(&node).filter(|node| !node.is_forgotten) {
+            node.synced = node.bytes.clone();
+        }
+        Ok(())
+    }
+
     fn rename(&self, from: &str, to: &str) -> Result<()> {
         let mut state = self.change("rename", from)?;
         let node = state.names.remove(from).ok_or_else(|| self.missing("rename", from))?;

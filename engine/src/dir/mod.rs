@@ -113,6 +113,9 @@ pub(crate) trait Dir: Send + Sync + std::fmt::Debug {
     /// Cuts a file to `length_bytes` and syncs it.
     fn truncate(&self, name: &str, length_bytes: u64) -> Result<()>;
 
+    /// Makes durable what a file holds, whoever wrote it: a process that was killed may have written bytes and not synced them.
+    fn sync_file(&self, name: &str) -> Result<()>;
+
     /// Gives a file another name, replacing one that has it.
     fn rename(&self, from: &str, to: &str) -> Result<()>;
 

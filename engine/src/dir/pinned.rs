@@ -113,6 +113,9 @@ impl Dir for PinnedDir {
     fn truncate(&self, name: &str, length_bytes: u64) -> Result<()> {
         self.inner.truncate(name, length_bytes)
     }
+    fn sync_file(&self, name: &str) -> Result<()> {
+        self.inner.sync_file(name)
+    }
     /// What has the name after this is held by nobody: only names that come into being by it are held before.
     fn rename(&self, from: &str, to: &str) -> Result<()> {
         self.inner.rename(from, to)

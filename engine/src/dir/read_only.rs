@@ -117,6 +117,11 @@ impl Dir for ReadOnlyDir {
         Ok(())
     }
 
+    /// There is nothing to make durable.
+    fn sync_file(&self, _: &str) -> Result<()> {
+        Ok(())
+    }
+
     fn rename(&self, _: &str, _: &str) -> Result<()> {
         Err(self.refusal())
     }

@@ -141,6 +141,17 @@ impl Dir for RealDir {
         file.sync_all().map_err(|source| io_error("sync", &path, source))
     }
 
+    fn sync_file(&self, name: &str) -> Result<()> {
+        let path = self.at(name);
+        // Windows syncs only what is open for writing.
+        let file = OpenOptions::new()
+            .read(true)
+            .write(cfg!(windows))
+            .open(&path)
+            .map_err(|source| io_error("open", &path, source))?;
+        file.sync_data().map_err(|source| io_error("sync", &path, source))
+    }
+
     fn rename(&self, from: &str, to: &str) -> Result<()> {
         let path = self.at(from);
         fs::rename(&path, self.at(to)).map_err(|source| io_error("rename", &path, source))

@@ -159,6 +159,11 @@ impl Dir for VolatileDir {
         Ok(())
     }
 
+    /// There is nothing to make durable.
+    fn sync_file(&self, _: &str) -> Result<()> {
+        Ok(())
+    }
+
     fn rename(&self, from: &str, to: &str) -> Result<()> {
         let mut files = self.files();
         let file = files.remove(from).ok_or_else(|| self.missing("rename", from))?;

@@ -195,7 +195,11 @@ fn a_failing_call_is_an_error_and_loses_nothing() {
             dir.fail_at(call, errno);
             let expected = run(&dir);
             let story = format!("error {errno} at call {call}");
-            check(&dir.copied(), &expected, &story);
+            let reopened = dir.copied();
+            check(&reopened, &expected, &story);
+            // Also if the power fails after the program that met the error was followed by another.
+            let found = contents(&open(&reopened).unwrap());
+            assert_eq!(contents(&open(&reopened.recovered(call)).unwrap()), found, "{story}");
             check(&dir.recovered(call), &expected, &story);
         }
     }

@@ -205,10 +205,16 @@ impl FileLog {
         records.extend_from_slice(&queue.records);
         let torn = state.refused.torn.or(tail.as_ref().map(|tail| (tail.number, tail.size_bytes)));
         let cut = state.refused.torn;
+        let behind_header = (mark.next_file, frame::FILE_HEADER_BYTES as u64);
+        let (number, begin) = tail.as_ref().map_or(behind_header, |tail| (tail.number, tail.size_bytes));
         drop(state);
         let written = cut
             .map_or(Ok(()), |(number, size_bytes)| self.dir.truncate(&file_name(number), size_bytes))
             .and_then(|()| self.syncs.of(|| self.write_frame(tail, &mut mark, &records)));
+        if written.as_ref().is_err_and(|error| !error.is_full()) {
+            // After a failed sync the system may show bytes that no later sync writes. Whoever opens the log next must not take them for durable.
+            let _ = self.dir.truncate(&file_name(number), begin);
+        }
         let mut state = self.state();
         state.leading = false;
         let result = match written {

@@ -1,6 +1,7 @@
 //! Reading the log back when the directory is opened.
 //!
-//! The files are read in the order of their numbers, each record is handed out, and what a crash left torn at the end of the last file is cut off. Anything
+//! The files are read in the order of their numbers, each record is handed out, and what a crash left torn at the end of the last file is cut off. The last
+//! file is synced before anything is made of it: the process that wrote it may have been killed before it did that. Anything
 //! else that is no frame is damage, and said with the file and the offset.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -63,6 +64,10 @@ impl FileLog {
         replay: &mut Replay<'_>,
     ) -> Result<Option<LogFile>> {
         let name = file_name(number);
+        if is_last {
+            // The next frame begins another file, so what a killed process left unsynced in this one would never be synced.
+            dir.sync_file(&name)?;
+        }
         let mut bytes = dir.read(&name)?;
         if is_last && faults::is(Mutant::DropLastFrame) {
             bytes.pop();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::dir::hooked::HookedDir;
+use crate::dir::io_error;
 use crate::dir::memory::MemoryDir;
 
 fn open(dir: &MemoryDir) -> (FileLog, Vec<(u64, u64)>) {
@@ -64,6 +65,57 @@ fn a_failed_sync_fails_every_writer_until_the_log_is_reopened() {
     assert!(matches!(log.wait(third), Err(Error::Poisoned { .. })));
     assert!(matches!(log.submit(Record { log_id: 1, seq: 4, body: b"" }), Err(Error::Poisoned { .. })));
     assert_eq!(open(&dir).1[0], (1, 1));
+}
+
+/// The system's cache had the frame, the disk did not. It was read as whole, the next frame began another file, and a power loss then left a
+/// torn file before a sound one, which is damage: the database could not be opened any more.
+#[test]
+fn what_a_killed_process_left_unsynced_is_durable_before_another_file_is_begun() {
+    let is_killed = Arc::new(AtomicBool::new(false));
+    let killed = is_killed.clone();
+    let dir = HookedDir::new(move |operation, name| match operation {
+        "sync" | "truncate" if killed.load(Ordering::SeqCst) => {
+            Err(io_error("sync", name.as_ref(), std::io::ErrorKind::Other.into()))
+        }
+        _ => Ok(()),
+    });
+    let options = LogOptions::default();
+    let log =
+        FileLog::open(Arc::new(dir.clone()), options, LogMark::default(), &mut |_, _, _| Ok(())).unwrap();
+    log.wait(submit(&log, 1, 1)).unwrap();
+    is_killed.store(true, Ordering::SeqCst);
+    log.wait(submit(&log, 1, 2)).unwrap_err();
+    drop(log);
+    let (log, seen) = open(dir.inner());
+    assert_eq!(seen, [(1, 1), (1, 2)], "it was written");
+    log.wait(submit(&log, 1, 3)).unwrap();
+    for seed in 0..20 {
+        assert_eq!(open(&dir.inner().recovered(seed)).1, [(1, 1), (1, 2), (1, 3)], "{seed}");
+    }
+}
+
+/// The system takes the bytes of a failed sync for written: they are read, and no later sync writes them. The same damage came of it.
+#[test]
+fn a_frame_whose_sync_failed_is_not_taken_for_durable_later() {
+    // Behind a frame of its file, and as the first one.
+    for before in [1, 0] {
+        let dir = MemoryDir::new();
+        let (log, _) = open(&dir);
+        (1..=before).for_each(|seq| log.wait(submit(&log, 1, seq)).unwrap());
+        let ticket = submit(&log, 1, before + 1);
+        // The first frame comes after four calls for its file.
+        dir.fail_at(dir.calls() + if before == 0 { 5 } else { 1 }, 5);
+        assert!(matches!(log.wait(ticket), Err(Error::Io { operation: "sync", .. })));
+        drop(log);
+        let (log, _) = open(&dir);
+        let next = log.mark().position + 1;
+        log.wait(submit(&log, 1, next)).unwrap();
+        drop(log);
+        let expected = open(&dir).1;
+        for seed in 0..20 {
+            assert_eq!(open(&dir.recovered(seed)).1, expected, "{before} before, seed {seed}");
+        }
+    }
 }
 
 /// Each episode of a full disk once left behind what nobody would ask for.
