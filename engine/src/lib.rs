@@ -84,6 +84,7 @@ mod codec;
 mod collection;
 mod db;
 mod dir;
+mod ensured;
 mod error;
 #[cfg(feature = "faults")]
 pub mod faults;

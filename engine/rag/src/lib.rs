@@ -19,7 +19,7 @@
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let rag = Rag::open("my-data")?;
-//!     rag.create_collection("default", CollectionSpec::with_model(DEFAULT_MODEL))?;
+//!     rag.ensure_collection("default", CollectionSpec::with_model(DEFAULT_MODEL))?;
 //!     for file in folder::scan(&["docs".into()], &Silent)?.files {
 //!         for loaded in file.documents(&Default::default())? {
 //!             rag.ingest("default", loaded.document?)?;

@@ -3,6 +3,7 @@
 mod contract;
 mod documents;
 mod enrich;
+mod ensured;
 mod filling;
 mod generate;
 mod inference;
