@@ -279,6 +279,10 @@ impl CreateCollection {
         self
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.wire.name
+    }
+
     pub(crate) fn into_wire(self) -> Result<v1::CreateCollectionRequest> {
         match self.twice {
             Some(field) => Err(Error::invalid(field, DECLARED_TWICE)),

@@ -5,7 +5,7 @@
 //!
 //! # async fn run() -> Result<(), ragstone_client::Error> {
 //! let client = Client::connect("http://127.0.0.1:6733").await?;
-//! client.create_collection(CreateCollection::with_model("notes", "all-MiniLM-L6-v2")).await?;
+//! client.ensure_collection(CreateCollection::with_model("notes", "all-MiniLM-L6-v2")).await?;
 //! client.ingest_document(IngestDocument::new("notes", "moon.md", "# Moon\n\nIt is 384,400 km away.")).await?;
 //! let enriched = client.enrich(Enrich::new("notes", "How far is the moon?")).await?;
 //! println!("{}", enriched.prompt());

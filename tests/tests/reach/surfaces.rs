@@ -26,7 +26,11 @@ const SURFACES: &[(&str, &[&str], &[&str])] = &[
     ("AdminService.RotateKey", &["rotate_key"], &["key rotate"]),
     ("AdminService.TakeSnapshot", &["take_snapshot"], &["admin snapshot"]),
     ("AdminService.VerifySnapshot", &["verify_snapshot"], &["admin verify-snapshot"]),
-    ("CollectionsService.CreateCollection", &["create_collection"], &["collection create", "import"]),
+    (
+        "CollectionsService.CreateCollection",
+        &["create_collection", "ensure_collection"],
+        &["collection create", "import"],
+    ),
     ("CollectionsService.DeleteAlias", &["delete_alias"], &["alias delete"]),
     (
         "CollectionsService.DeleteCollection",

@@ -43,6 +43,16 @@ async fn collections_are_made_shown_listed_and_removed() {
         collections.into_iter().map(|collection| collection.name).collect()
     };
     assert_eq!(names(client.list_collections().await.unwrap()), ["images", "texts"]);
+    // One that is there is found as it is; another is made.
+    let found = client.ensure_collection(CreateCollection::with_dimension("images", 4)).await.unwrap();
+    assert_eq!(found, made);
+    let more = CreateCollection::with_dimension("more", 2);
+    let [first, second] = [
+        client.ensure_collection(more.clone()).await.unwrap(),
+        client.ensure_collection(more).await.unwrap(),
+    ];
+    assert_eq!((first.dimension, &first), (2, &second));
+    client.delete_collection("more").await.unwrap();
     client.delete_collection("images").await.unwrap();
     assert_eq!(names(client.list_collections().await.unwrap()), ["texts"]);
     server.stop().await;

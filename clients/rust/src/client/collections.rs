@@ -6,7 +6,7 @@ use ragstone_proto::v1::collections_service_client::CollectionsServiceClient;
 use super::{Calling, Client, LIST_PAGE_SIZE, service};
 use crate::call::{Method, call, methods};
 use crate::collection::{Collection, CreateCollection, UpdateCollection};
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::point::FieldType;
 use crate::retry::request_id;
 
@@ -27,6 +27,33 @@ impl Client {
         .await?;
         self.written.note(response.write_token);
         Collection::from_wire(response.collection)
+    }
+
+    /// Shows the collection of this name, and makes it if there is none: for a program that does not know whether it ran before. One that is there stays as it
+    /// is, whatever was asked for. 30 s by default to find it, 60 s to make it.
+    ///
+    /// ```no_run
+    /// # use ragstone_client::{Client, CreateCollection, Error};
+    /// # async fn run(client: Client) -> Result<(), Error> {
+    /// let notes = client.ensure_collection(CreateCollection::with_dimension("notes", 3)).await?;
+    /// println!("{} points of {} components", notes.points, notes.dimension);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`create_collection`](Self::create_collection), but for that it is there.
+    pub async fn ensure_collection(&self, request: CreateCollection) -> Result<Collection> {
+        let name = request.name().to_owned();
+        match self.get_collection(&name).await {
+            Err(error) if error.code() == Code::NotFound => {}
+            found => return found,
+        }
+        match self.create_collection(request).await {
+            // Another was faster.
+            Err(error) if error.code() == Code::AlreadyExists => self.get_collection(&name).await,
+            made => made,
+        }
     }
 
     /// Shows a collection. 30 s by default.
