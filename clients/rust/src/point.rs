@@ -42,6 +42,38 @@ pub struct GeoPoint {
 }
 
 impl Value {
+    /// Whether a boolean value is true.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Value::Bool(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The number of a floating-point value.
+    pub fn as_float(&self) -> Option<f64> {
+        match self {
+            Value::Float(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// The microseconds since 1970 UTC of a timestamp.
+    pub fn as_timestamp(&self) -> Option<i64> {
+        match self {
+            Value::Timestamp(microseconds) => Some(*microseconds),
+            _ => None,
+        }
+    }
+
+    /// The strings of a list.
+    pub fn as_strings(&self) -> Option<&[String]> {
+        match self {
+            Value::Strings(values) => Some(values),
+            _ => None,
+        }
+    }
+
     /// The text of a string value.
     pub fn as_str(&self) -> Option<&str> {
         match self {
@@ -98,6 +130,22 @@ macro_rules! value_from {
 
 value_from!(bool => Bool, i32 => Int, u32 => Int, i64 => Int, f32 => Float, f64 => Float, &str => String, String => String,
     Vec<String> => Strings, GeoPoint => Geo);
+
+/// A list of strings.
+///
+/// ```
+/// use ragstone_client::Point;
+///
+/// let point = Point::new(1, [1.0, 0.0]).with("tags", ["tea", "green"]).with("price", 4.5).with("sold", false);
+/// assert_eq!(point.payload["tags"].as_strings().map(<[String]>::len), Some(2));
+/// assert_eq!((point.payload["price"].as_float(), point.payload["price"].as_timestamp()), (Some(4.5), None));
+/// assert_eq!((point.payload["sold"].as_bool(), point.payload["sold"].as_int()), (Some(false), None));
+/// ```
+impl<const N: usize> From<[&str; N]> for Value {
+    fn from(values: [&str; N]) -> Self {
+        Value::Strings(values.map(str::to_owned).into())
+    }
+}
 
 pub(crate) fn payload_into_wire(payload: Payload) -> BTreeMap<String, v1::Value> {
     payload.into_iter().map(|(name, value)| (name, value.into_wire())).collect()

@@ -148,6 +148,22 @@ impl Value {
         }
     }
 
+    /// Whether a boolean value is true.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Value::Bool(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The number of a floating-point value.
+    pub fn as_float(&self) -> Option<f64> {
+        match self {
+            Value::Float(number) => Some(*number),
+            _ => None,
+        }
+    }
+
     /// The text of a string value.
     pub fn as_str(&self) -> Option<&str> {
         match self {
@@ -246,6 +262,22 @@ impl From<String> for Value {
 impl From<Vec<String>> for Value {
     fn from(values: Vec<String>) -> Self {
         Value::Strings(values)
+    }
+}
+
+/// A list of strings.
+///
+/// ```
+/// use ragstone::Point;
+///
+/// let point = Point::new(1, [1.0, 0.0]).with("tags", ["tea", "green"]).with("price", 4.5).with("sold", false);
+/// assert_eq!(point.payload["tags"].as_strings().map(<[String]>::len), Some(2));
+/// assert_eq!(point.payload["price"].as_float(), Some(4.5));
+/// assert_eq!((point.payload["sold"].as_bool(), point.payload["sold"].as_int()), (Some(false), None));
+/// ```
+impl<const N: usize> From<[&str; N]> for Value {
+    fn from(values: [&str; N]) -> Self {
+        Value::Strings(values.map(str::to_owned).into())
     }
 }
 
