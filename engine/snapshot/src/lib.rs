@@ -55,7 +55,7 @@
 //! [`DbOptions::log_queue_bytes`]: ragstone::DbOptions::log_queue_bytes
 //!
 //! Calls block, as those of the engine do: they read files most of the time. Inside, a small runtime that lives on the
-//! calling thread drives the transfers; a caller that is async itself uses a thread that may block.
+//! calling thread drives the transfers; a caller that is async itself uses a thread that may block ([`Repository`] says how).
 //!
 //! Deliberately absent: encryption and compression. Stores encrypt at rest, and vectors do not compress.
 
@@ -75,6 +75,7 @@ mod restore;
 mod staged;
 mod take;
 mod verify;
+mod waiting;
 
 pub use archive::{Archived, Gap};
 pub use collect::Collected;

@@ -10,7 +10,6 @@ use object_store::path::Path;
 use object_store::{
     ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, WriteMultipart,
 };
-use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Error, Result};
 use crate::hash::{Hash, Hasher, was_cut};
@@ -18,6 +17,7 @@ use crate::manifest::Snapshot;
 use crate::names::SNAPSHOTS;
 use crate::place::{self, Place};
 use crate::progress::Meter;
+use crate::waiting::Waiting;
 
 /// Bytes of a part of an upload, as long as the parts are not too many.
 const PART_BYTES: usize = 8 << 20;
@@ -31,14 +31,16 @@ pub(crate) const MANIFEST_BYTES_MAX: u64 = if cfg!(test) { 64 << 10 } else { 1 <
 
 /// A place with snapshots: a directory, or a prefix in a bucket.
 ///
-/// Several may work on one place at once, from any number of machines. Not to be used on the threads of an async runtime:
-/// calls block.
+/// Several may work on one place at once, from any number of machines.
+///
+/// Calls block, and panic on a thread that drives an async runtime, as every runtime within another does. Async code moves an `Arc` of it
+/// to a thread that may block (`tokio::task::spawn_blocking`). It may be dropped anywhere.
 pub struct Repository {
     store: Arc<dyn ObjectStore>,
     prefix: Path,
     /// Where its files are, if this crate made it one of a directory.
     pub(crate) directory: Option<PathBuf>,
-    runtime: Runtime,
+    runtime: Waiting,
 }
 
 impl std::fmt::Debug for Repository {
@@ -94,9 +96,7 @@ impl Repository {
 
     fn at(place: Place) -> Result<Self> {
         let Place { store, prefix, directory } = place;
-        let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|source| Error::File { file: "the runtime".into(), source })?;
-        Ok(Self { store, prefix, directory, runtime })
+        Ok(Self { store, prefix, directory, runtime: Waiting::new()? })
     }
 
     /// One snapshot.
