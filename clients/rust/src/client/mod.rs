@@ -46,6 +46,11 @@ type Calling = InterceptedService<Channel, Bearer>;
 
 const WINDOW_BYTES: u32 = 4 << 20;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// How long the answer to a ping may take. A connection that lies idle may be gone without a word, as behind a gateway that forgot it. The first call
+/// on it sends a ping at once, and has time left to be made again on another connection. On a slow network pings wait behind data, so it is not
+/// shorter.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A service's generated client, as this client has it.
 macro_rules! service {
@@ -212,7 +217,7 @@ impl ClientBuilder {
             .connect_timeout(self.connect_timeout)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_timeout(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
             .initial_stream_window_size(WINDOW_BYTES)
             .initial_connection_window_size(WINDOW_BYTES))
     }
@@ -240,7 +245,7 @@ impl Client {
     pub fn builder(url: impl Into<String>) -> ClientBuilder {
         ClientBuilder {
             url: url.into(),
-            connect_timeout: Duration::from_secs(5),
+            connect_timeout: CONNECT_TIMEOUT,
             policy: Policy { timeout: None, retries: 3 },
             compression: None,
             tls: Tls::default(),
@@ -286,5 +291,17 @@ impl Client {
     #[must_use]
     pub fn with_retries(&self, retries: u32) -> Client {
         Client { policy: Policy { retries, ..self.policy }, ..self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads on a connection that was gone failed when their time was over, and none was made again.
+    #[test]
+    fn a_read_has_time_for_another_connection_when_its_own_is_found_gone() {
+        let read = crate::call::methods::GET_POINTS.timeout;
+        assert!(KEEP_ALIVE_TIMEOUT + CONNECT_TIMEOUT < read);
     }
 }
