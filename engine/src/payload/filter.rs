@@ -62,6 +62,50 @@ impl Filter {
         Filter::Contains(field.into(), vec![text.into()])
     }
 
+    /// The field has one of these values; of none, nothing passes.
+    pub fn any_of<V: Into<Value>>(field: impl Into<String>, values: impl IntoIterator<Item = V>) -> Self {
+        Filter::In(field.into(), values.into_iter().map(Into::into).collect())
+    }
+
+    /// Both conditions hold.
+    ///
+    /// ```
+    /// use ragstone::Filter;
+    ///
+    /// let filter = Filter::any_of("language", ["en", "de"]).and(Filter::eq("draft", true).not()).and(Filter::eq("year", 2024));
+    /// assert_eq!(filter, Filter::parse(r#"language in ("en", "de") and not draft = true and year = 2024"#)?);
+    /// # Ok::<(), ragstone::ParseError>(())
+    /// ```
+    #[must_use]
+    pub fn and(self, other: Filter) -> Self {
+        match self {
+            Filter::And(mut filters) => {
+                filters.push(other);
+                Filter::And(filters)
+            }
+            first => Filter::And(vec![first, other]),
+        }
+    }
+
+    /// At least one of the two conditions holds.
+    #[must_use]
+    pub fn or(self, other: Filter) -> Self {
+        match self {
+            Filter::Or(mut filters) => {
+                filters.push(other);
+                Filter::Or(filters)
+            }
+            first => Filter::Or(vec![first, other]),
+        }
+    }
+
+    /// The condition does not hold.
+    #[must_use]
+    #[expect(clippy::should_implement_trait, reason = "reads as the word of a filter beside `and` and `or`")]
+    pub fn not(self) -> Self {
+        Filter::Not(Box::new(self))
+    }
+
     /// Whether it asks for nothing, so that every row passes.
     pub(crate) fn passes_all(&self) -> bool {
         match self {
