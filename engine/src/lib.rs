@@ -12,7 +12,7 @@
 //! use ragstone::{Db, Filter, Point, Schema, SearchRequest};
 //!
 //! let db = Db::open(path)?;
-//! let notes = db.create_collection("notes", Schema::new(3)?)?;
+//! let notes = db.ensure_collection("notes", Schema::new(3)?)?; // made by the first run, found by the next
 //! notes.upsert(vec![
 //!     Point::new("tea", [0.9, 0.1, 0.0]).with("title", "Tea").with("year", 2024),
 //!     Point::new("sun", [0.0, 0.2, 0.9]).with("title", "Sun").with("year", 2025),
