@@ -6,11 +6,11 @@ use crate::error::{Error, Result};
 use crate::schema::{DEFAULT_VECTOR, Schema};
 
 impl Db {
-    /// Finds the collection of this name, and makes it if there is none: for a program that does not know whether it ran before. Of several who ask at
-    /// once one makes it, and all get it.
+    /// Finds the collection of this name, and makes it if there is none: for a program that does not know whether it ran before.
+    /// Of several who ask at once one makes it, and all get it.
     ///
-    /// One that is there stays as it is. Its vectors and its tenant key must be those of the schema, or what is written and searched by that would
-    /// fail later, or mean something else. Its fields may be others, as writes add some.
+    /// One that is there stays as it is. Its vectors and its tenant key must be those of the schema, or what is written and
+    /// searched by that would fail later, or mean something else. Its fields may be others, as writes add some.
     ///
     /// ```
     /// # let directory = tempfile::tempdir()?;

@@ -129,8 +129,8 @@ fn a_sound_checksum_over_nonsense_is_an_error_not_a_panic() {
     }
 }
 
-/// A process was killed after the rename. The next one went by the new root, and removed log that only the old one needed; where a power loss
-/// then undid the rename alone, acknowledged rows were gone.
+/// A process was killed after the rename. The next one went by the new root, and removed log that only the old one needed; where
+/// a power loss then undid the rename alone, acknowledged rows were gone.
 #[test]
 fn a_root_is_durable_before_anybody_goes_by_it() {
     let is_killed = Arc::new(AtomicBool::new(false));

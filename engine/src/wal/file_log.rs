@@ -212,7 +212,8 @@ impl FileLog {
             .map_or(Ok(()), |(number, size_bytes)| self.dir.truncate(&file_name(number), size_bytes))
             .and_then(|()| self.syncs.of(|| self.write_frame(tail, &mut mark, &records)));
         if written.as_ref().is_err_and(|error| !error.is_full()) {
-            // After a failed sync the system may show bytes that no later sync writes. Whoever opens the log next must not take them for durable.
+            // After a failed sync the system may show bytes that no later sync writes. Whoever opens the log next must not take
+            // them for durable.
             let _ = self.dir.truncate(&file_name(number), begin);
         }
         let mut state = self.state();

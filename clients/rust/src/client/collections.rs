@@ -29,8 +29,8 @@ impl Client {
         Collection::from_wire(response.collection)
     }
 
-    /// Shows the collection of this name, and makes it if there is none: for a program that does not know whether it ran before. One that is there stays as it
-    /// is, whatever was asked for. 30 s by default to find it, 60 s to make it.
+    /// Shows the collection of this name, and makes it if there is none: for a program that does not know whether it ran before.
+    /// One that is there stays as it is, whatever was asked for. 30 s by default to find it, 60 s to make it.
     ///
     /// ```no_run
     /// # use ragstone_client::{Client, CreateCollection, Error};

@@ -46,9 +46,9 @@ type Calling = InterceptedService<Channel, Bearer>;
 
 const WINDOW_BYTES: u32 = 4 << 20;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
-/// How long the answer to a ping may take. A connection that lies idle may be gone without a word, as behind a gateway that forgot it. The first call
-/// on it sends a ping at once, and has time left to be made again on another connection. On a slow network pings wait behind data, so it is not
-/// shorter.
+/// How long the answer to a ping may take. A connection that lies idle may be gone without a word, as behind a gateway that
+/// forgot it. The first call on it sends a ping at once, and has time left to be made again on another connection. On a slow
+/// network pings wait behind data, so it is not shorter.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -6,8 +6,8 @@ use super::{CollectionSpec, Rag, contract, invalid};
 use crate::error::{Error, Result};
 
 impl Rag {
-    /// Finds the collection of this name, and makes it if there is none: for a program that does not know whether it ran before. Of several who ask at
-    /// once one makes it, and all get it.
+    /// Finds the collection of this name, and makes it if there is none: for a program that does not know whether it ran before.
+    /// Of several who ask at once one makes it, and all get it.
     ///
     /// One that is there stays as it is. Its model must be that of the spec, or its dimension. The rest of it is not compared.
     ///
@@ -24,8 +24,8 @@ impl Rag {
     /// ```
     ///
     /// # Errors
-    /// [`Error::ModelMismatch`], [`Error::NoModel`] or [`Error::Invalid`], naming `model` or `dimension`, if it is there with others; otherwise as
-    /// [`create_collection`](Self::create_collection).
+    /// [`Error::ModelMismatch`], [`Error::NoModel`] or [`Error::Invalid`], naming `model` or `dimension`, if it is there with
+    /// others; otherwise as [`create_collection`](Self::create_collection).
     pub fn ensure_collection(&self, name: &str, spec: CollectionSpec) -> Result<CollectionInfo> {
         let (model, dimension) = (spec.model.clone(), spec.dimension);
         if matches!(self.db.collection(name), Err(EngineError::CollectionNotFound { .. })) {

@@ -1,8 +1,8 @@
 //! Reading the log back when the directory is opened.
 //!
-//! The files are read in the order of their numbers, each record is handed out, and what a crash left torn at the end of the last file is cut off. The last
-//! file is synced before anything is made of it: the process that wrote it may have been killed before it did that. Anything
-//! else that is no frame is damage, and said with the file and the offset.
+//! The files are read in the order of their numbers, each record is handed out, and what a crash left torn at the end of the last
+//! file is cut off. The last file is synced before anything is made of it: the process that wrote it may have been killed before
+//! it did that. Anything else that is no frame is damage, and said with the file and the offset.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex};

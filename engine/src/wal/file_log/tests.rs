@@ -67,8 +67,8 @@ fn a_failed_sync_fails_every_writer_until_the_log_is_reopened() {
     assert_eq!(open(&dir).1[0], (1, 1));
 }
 
-/// The system's cache had the frame, the disk did not. It was read as whole, the next frame began another file, and a power loss then left a
-/// torn file before a sound one, which is damage: the database could not be opened any more.
+/// The system's cache had the frame, the disk did not. It was read as whole, the next frame began another file, and a power loss
+/// then left a torn file before a sound one, which is damage: the database could not be opened any more.
 #[test]
 fn what_a_killed_process_left_unsynced_is_durable_before_another_file_is_begun() {
     let is_killed = Arc::new(AtomicBool::new(false));
