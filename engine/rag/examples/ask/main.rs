@@ -24,7 +24,7 @@ fn main() -> ragstone_rag::Result<()> {
         model = words::NAME;
         rag.models().insert(Arc::new(words::Words::new()));
     }
-    rag.create_collection("notes", CollectionSpec::with_model(model))?;
+    rag.ensure_collection("notes", CollectionSpec::with_model(model))?;
     rag.ingest("notes", DocumentInput::new("lease.md", LEASE))?;
     rag.ingest("notes", DocumentInput::new("space.md", SPACE))?;
 
