@@ -8,7 +8,7 @@
 //!   It keeps each file twice and is no base for `volatile.rs`, which keeps each byte once and where it is searched.
 //!
 //! What an implementation promises, and all that recovery relies on:
-//! - after `DirFile::sync` returned, the bytes written to that file survive a crash;
+//! - after `DirFile::sync` or `Dir::sync_file` returned, the bytes written to that file survive a crash;
 //! - after `Dir::sync` returned, the creations, renames and removals before it survive a crash;
 //! - without them, any part may be lost: of a file's unsynced bytes, any may be missing or torn, in any order;
 //! - `rename` replaces its target atomically: after a crash the name leads to the old file or the new one.

@@ -149,7 +149,8 @@ impl Dir for RealDir {
             .write(cfg!(windows))
             .open(&path)
             .map_err(|source| io_error("open", &path, source))?;
-        file.sync_data().map_err(|source| io_error("sync", &path, source))
+        // Its length too: what cut it may have been killed before it synced that.
+        file.sync_all().map_err(|source| io_error("sync", &path, source))
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<()> {

@@ -7,7 +7,7 @@
 //! ```text
 //! submit: queued --lead--> in a frame on its way --synced--> durable         wait returns
 //!                                  |--disk is full---------> refused         wait says so; its number becomes a void (`refused.rs`)
-//!                                  |--any other failure----> poisoned        nothing more is written until the log is opened anew
+//!                                  |--any other failure----> poisoned        cut off, and nothing more is written until the log is opened anew
 //! ```
 //!
 //! **Files.** Frames are appended to the *tail*. Once that has [`LogOptions::file_bytes`], or somebody closes the log for a copy, the next frame begins another

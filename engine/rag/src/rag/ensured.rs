@@ -9,7 +9,8 @@ impl Rag {
     /// Finds the collection of this name, and makes it if there is none: for a program that does not know whether it ran before.
     /// Of several who ask at once one makes it, and all get it.
     ///
-    /// One that is there stays as it is. Its model must be that of the spec, or its dimension. The rest of it is not compared.
+    /// One that is there stays as it is. Its model must be that of the spec, or its dimension and metric, and so must its tenant
+    /// key: what is written and searched would fail later, or mean something else. The rest of it is not compared.
     ///
     /// ```
     /// use ragstone_rag::{CollectionSpec, Error, Rag};
@@ -24,12 +25,11 @@ impl Rag {
     /// ```
     ///
     /// # Errors
-    /// [`Error::ModelMismatch`], [`Error::NoModel`] or [`Error::Invalid`], naming `model` or `dimension`, if it is there with
-    /// others; otherwise as [`create_collection`](Self::create_collection).
+    /// [`Error::ModelMismatch`], [`Error::NoModel`] or [`Error::Invalid`], naming `model`, `dimension`, `metric` or `tenant`, if it
+    /// is there with others; otherwise as [`create_collection`](Self::create_collection).
     pub fn ensure_collection(&self, name: &str, spec: CollectionSpec) -> Result<CollectionInfo> {
-        let (model, dimension) = (spec.model.clone(), spec.dimension);
         if matches!(self.db.collection(name), Err(EngineError::CollectionNotFound { .. })) {
-            match self.create_collection(name, spec) {
+            match self.create_collection(name, spec.clone()) {
                 // Another was faster.
                 Err(Error::Engine(
                     EngineError::CollectionExists { .. } | EngineError::AliasExists { .. },
@@ -38,23 +38,32 @@ impl Rag {
             }
         }
         let info = self.db.collection(name)?.info();
-        match (contract::read(name, &info.schema)?, model) {
-            (Some(kept), Some(model)) if kept.name != model => {
-                contract::check(name, &kept, &*self.load_model(&model)?)?;
+        let refused =
+            |field: &str, what: String| Err(invalid(field, &format!("collection `{name}` is there {what}")));
+        match (contract::read(name, &info.schema)?, &spec.model) {
+            (Some(kept), Some(model)) if kept.name != *model => {
+                contract::check(name, &kept, &*self.load_model(model)?)?;
             }
-            (Some(kept), None) => {
-                let reason = format!("collection `{name}` is there with the model {}", kept.name);
-                return Err(invalid("model", &reason));
-            }
+            (Some(kept), None) => return refused("model", format!("with the model {}", kept.name)),
             (None, Some(_)) => return Err(Error::NoModel { collection: name.to_owned() }),
             _ => {}
         }
-        let there = info.schema.dimension();
-        if let Some(asked) = dimension.filter(|asked| *asked != there) {
-            let reason = format!("collection `{name}` is there with {there}, not {asked}");
-            return Err(invalid("dimension", &reason));
+        let is_own = spec.model.is_none();
+        let (there, metric) = (info.schema.dimension(), info.schema.metric());
+        // With neither a model nor a dimension there is no default vector.
+        let asked = spec.dimension.or(is_own.then_some(0));
+        if let Some(asked) = asked.filter(|asked| *asked != there) {
+            return refused("dimension", format!("with {there}, not {asked}"));
         }
-        Ok(info)
+        // With a model its vectors are of unit length, so that each metric is the same.
+        if is_own && there > 0 && metric != spec.metric {
+            return refused("metric", format!("with {metric}, not {}", spec.metric));
+        }
+        match info.schema.tenant() {
+            tenant if tenant == spec.tenant.as_deref() => Ok(info),
+            Some(tenant) => refused("tenant", format!("with the tenant key `{tenant}`")),
+            None => refused("tenant", "without a tenant key".to_owned()),
+        }
     }
 }
 
@@ -62,7 +71,7 @@ impl Rag {
 mod tests {
     use std::sync::Arc;
 
-    use ragstone::Db;
+    use ragstone::{Db, Metric};
 
     use super::*;
     use crate::embed::{ModelOptions, Models};
@@ -92,6 +101,13 @@ mod tests {
         assert!(matches!(shorter, Error::ModelMismatch { .. }), "{shorter}");
         assert_eq!(field(refused("texts", CollectionSpec::with_dimension(3))), "model");
         assert_eq!(field(refused("own", CollectionSpec::with_dimension(4))), "dimension");
+        assert_eq!(field(refused("own", CollectionSpec::default())), "dimension");
+        let own = || CollectionSpec::with_dimension(3);
+        assert_eq!(field(refused("own", CollectionSpec { metric: Metric::L2, ..own() })), "metric");
+        let tenant = CollectionSpec { tenant: Some("customer".to_owned()), ..own() };
+        assert_eq!(field(refused("own", tenant.clone())), "tenant");
+        rag.ensure_collection("tenants", tenant).unwrap();
+        assert_eq!(field(refused("tenants", own())), "tenant");
         let texts = refused("own", CollectionSpec::with_model("words"));
         assert!(matches!(texts, Error::NoModel { .. }), "{texts}");
     }
