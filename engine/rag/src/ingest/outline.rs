@@ -157,15 +157,13 @@ struct Heading {
 }
 
 fn headings(text: &str) -> Vec<Heading> {
-    let options = Options::ENABLE_TABLES
-        | Options::ENABLE_FOOTNOTES
-        | Options::ENABLE_HEADING_ATTRIBUTES
-        | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS
-        | Options::ENABLE_PLUSES_DELIMITED_METADATA_BLOCKS;
+    let options = Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES | Options::ENABLE_HEADING_ATTRIBUTES;
+    let from = front_matter(text);
     let (mut headings, mut depth, mut current) = (Vec::new(), 0usize, None::<Heading>);
-    for (event, range) in Parser::new_ext(text, options).into_offset_iter() {
+    for (event, range) in Parser::new_ext(&text[from..], options).into_offset_iter() {
         match event {
             Event::Start(Tag::Heading { level, .. }) if depth == 0 => {
+                let range = from + range.start..from + range.end;
                 current = Some(Heading { level: number(level), title: String::new(), range });
                 depth += 1;
             }
@@ -193,6 +191,32 @@ fn headings(text: &str) -> Vec<Heading> {
         }
     }
     headings
+}
+
+/// Bytes of the metadata that a text begins with: YAML between two lines of `---`, of which the second may be `...`, or TOML between
+/// two of `+++`. The parser would take it anywhere, but further down such lines are rules, and between two of them stands text.
+fn front_matter(text: &str) -> usize {
+    let mut lines = text.split_inclusive('\n');
+    let Some(opening) = lines.next() else { return 0 };
+    let closing: &[&str] = match opening.trim_end() {
+        "---" => &["---", "..."],
+        "+++" => &["+++"],
+        _ => return 0,
+    };
+    let mut end = opening.len();
+    for (at, line) in lines.enumerate() {
+        end += line.len();
+        let content = line.trim_end();
+        let is_closing = closing.contains(&content);
+        // What begins with an empty line, or has none, is no metadata.
+        if at == 0 && (is_closing || content.is_empty()) {
+            return 0;
+        }
+        if is_closing {
+            return end;
+        }
+    }
+    0
 }
 
 fn number(level: HeadingLevel) -> u8 {
@@ -247,6 +271,23 @@ mod tests {
         let text = "---\ntitle: # no\n---\n\n> # quoted\n\n- # listed\n\n```\n# code\n```\n\n    # indented\n\n# Yes\n";
         let titles: Vec<String> = shown(text).into_iter().map(|(_, path, _)| path).collect();
         assert_eq!(titles, ["", "Yes"]);
+    }
+
+    /// What stood between two rules was taken for metadata, and headings there, as those of slides, were lost.
+    #[test]
+    fn metadata_is_what_a_text_begins_with() {
+        let slides = "# One\n\na\n\n---\n# Two\n\nb\n\n---\n# Three\n\n+++\n# Four\n\n+++\n";
+        let titles =
+            |text: &str| -> Vec<String> { shown(text).into_iter().map(|(_, path, _)| path).collect() };
+        for metadata in ["", "---\n# no: x\n\ny: z\n---  \n", "---\n# no: x\n...\n", "+++\n# no\n+++\n"] {
+            let text = format!("{metadata}{slides}");
+            assert_eq!(titles(&text), ["", "One", "Two", "Three", "Four"], "{text}");
+            assert_eq!(shown(&text)[0].2, metadata);
+            assert_eq!(titles(&text.replace('\n', "\r\n")), ["", "One", "Two", "Three", "Four"], "{text}");
+        }
+        for text in ["---\n\n# One\n\n---\n", "---\n---\n# One\n", "---\n# One\n", "--- x\n# One\n---\n"] {
+            assert_eq!(titles(text), ["", "One"], "{text}");
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ use crate::error::{Error, Result};
 use crate::limits::DOCUMENT_CHUNKS_MAX;
 
 /// Changes when the same text would give other chunks, so that stored documents are split anew.
-pub(crate) const SPLIT_VERSION: u32 = 4;
+pub(crate) const SPLIT_VERSION: u32 = 5;
 /// Neighbours are joined while one of them has fewer tokens.
 const JOIN_BELOW_TOKENS: usize = 64;
 /// Models that read less are of no use for documents.
