@@ -3,6 +3,11 @@
 //! Only UTF-8 is read: guessing an encoding corrupts text in silence, while an error names the first byte that does not
 //! fit. A byte order mark is not part of the text. A NUL byte is taken for proof that the file is binary. A PDF, which is binary, says
 //! by itself what its characters are (`pdf`).
+//!
+//! Markdown is kept as it is, but for the data of pictures and other files within it, of which an ellipsis is left. A picture of a
+//! megabyte is a thousand chunks that nobody asks for, and each would be embedded.
+
+use std::borrow::Cow;
 
 use super::{MediaType, PdfProgram, html, pdf};
 use crate::embed::Wanted;
@@ -10,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::limits::DOCUMENT_BYTES_MAX;
 
 /// Changes when the same bytes would give another text, so that stored documents are extracted anew.
-pub(crate) const EXTRACT_VERSION: u32 = 3;
+pub(crate) const EXTRACT_VERSION: u32 = 4;
 
 /// The text that is stored for a document.
 ///
@@ -27,9 +32,8 @@ pub(crate) fn text(
     let text = match media_type {
         MediaType::Pdf => pdf::to_text(content, pdf_program, wanted).map_err(|unread| unread.of(document))?,
         MediaType::Html => decode(content, media_type).and_then(html::to_markdown).map_err(refused)?,
-        MediaType::Text | MediaType::Markdown | MediaType::Code(_) => {
-            decode(content, media_type).map_err(refused)?.to_owned()
-        }
+        MediaType::Markdown => without_data(decode(content, media_type).map_err(refused)?).into_owned(),
+        MediaType::Text | MediaType::Code(_) => decode(content, media_type).map_err(refused)?.to_owned(),
     };
     if text.len() > DOCUMENT_BYTES_MAX {
         return Err(Error::Limit {
@@ -77,6 +81,32 @@ fn decode(content: &[u8], media_type: MediaType) -> Result<&str, String> {
     })
 }
 
+/// What the data of a URL stands behind: `data:image/png;base64,`.
+const DATA_MARK: &str = ";base64,";
+/// Bytes of base64 that are data; fewer may be an example of it, which somebody reads.
+const DATA_BYTES_MIN: usize = 256;
+
+/// Markdown with an ellipsis for the data of each URL that holds it. One pass, as neither data nor a type of media holds a mark.
+fn without_data(text: &str) -> Cow<'_, str> {
+    let is_of_type = |c: char| c.is_ascii_alphanumeric() || "/.+-=;_".contains(c);
+    let is_of_data = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=-_%".contains(&byte);
+    let (mut kept, mut done) = (String::new(), 0);
+    for (at, mark) in text.match_indices(DATA_MARK) {
+        let start = at + mark.len();
+        let bytes = text.as_bytes()[start..].iter().take_while(|byte| is_of_data(**byte)).count();
+        if bytes >= DATA_BYTES_MIN && text[done..at].trim_end_matches(is_of_type).ends_with("data:") {
+            kept.push_str(&text[done..start]);
+            kept.push('…');
+            done = start + bytes;
+        }
+    }
+    if done == 0 {
+        return Cow::Borrowed(text);
+    }
+    kept.push_str(&text[done..]);
+    Cow::Owned(kept)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +130,26 @@ mod tests {
         for source in ["", "a\r\nb\n\n  c\u{a0}\t", "# T\n\nπ\u{1f600}"] {
             assert_eq!(text("d", MediaType::Text, source.as_bytes()).unwrap(), source);
             assert_eq!(text("d", MediaType::Markdown, source.as_bytes()).unwrap(), source);
+        }
+    }
+
+    /// A page with a picture, as word processors write Markdown, was embedded for minutes, and its chunks were base64.
+    #[test]
+    fn the_data_of_pictures_is_no_text_of_markdown() {
+        let data = "iVBORw0KGgo+/".repeat(1_000) + "==";
+        let page = |data: &str, more: &str| {
+            format!(
+                "# T\n\n![π chart](data:image/png;base64,{data})\n\n[image1]: <data:image/svg+xml;charset=utf-8;base64,{more}>\n\nπ"
+            )
+        };
+        let given = page(&data, &data);
+        assert_eq!(text("d", MediaType::Markdown, given.as_bytes()).unwrap(), page("…", "…"));
+        assert_eq!(text("d", MediaType::Text, given.as_bytes()).unwrap(), given);
+        let example = "R0lGODlhAQABAAAAACw=";
+        let given = page(example, &data);
+        assert_eq!(text("d", MediaType::Markdown, given.as_bytes()).unwrap(), page(example, "…"));
+        for kept in [page(example, example), format!("metadata;base64,{data}"), format!(";base64,{data}")] {
+            assert_eq!(text("d", MediaType::Markdown, kept.as_bytes()).unwrap(), kept);
         }
     }
 

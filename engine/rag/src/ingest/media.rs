@@ -7,7 +7,7 @@ use super::Language;
 pub enum MediaType {
     /// Plain text.
     Text,
-    /// Markdown.
+    /// Markdown; an ellipsis is stored for the data of pictures within it.
     Markdown,
     /// HTML; its text is stored as Markdown.
     Html,
