@@ -5,6 +5,8 @@
 //! end. What is preformatted (`pre`) stays as it is. So says CSS (Text, level 3: phase I and II of white space processing) of what has no style of
 //! its own, and styles are not looked at. The converter does so within one text alone, and keeps the lines of inline code.
 //!
+//! Soft hyphens go, too: they say where a word may be divided, and who searches for the word writes none.
+//!
 //! One pass, in the order of the page.
 
 use std::cell::RefCell;
@@ -15,6 +17,9 @@ use html5ever::tendril::StrTendril;
 use markup5ever_rcdom::NodeData;
 
 use super::{SKIPPED, siblings};
+
+/// Where a word may be divided at the end of a line.
+const SOFT_HYPHEN: char = '\u{ad}';
 
 /// Does so in all of a tree, whose depth is bounded.
 pub(super) fn collapse(tree: &Rc<Node>) {
@@ -61,6 +66,9 @@ impl Line {
     fn add_text(&mut self, node: &Rc<Node>, contents: &RefCell<StrTendril>) {
         let mut collapsed = String::with_capacity(contents.borrow().len());
         for c in contents.borrow().chars() {
+            if c == SOFT_HYPHEN {
+                continue;
+            }
             if !c.is_ascii_whitespace() {
                 collapsed.push(c);
                 self.show();
@@ -176,6 +184,7 @@ mod tests {
             ("<p>a <code>b\n  c </code>d</p>", "a `b c`d"),
             ("<p>a&nbsp; b</p>", "a\u{a0} b"),
             ("<p>a\r\n\t b</p>", "a b"),
+            ("<h1>Donau&shy;dampf&shy;schiff</h1><p>a &shy; b", "# Donaudampfschiff\n\na b"),
             ("<table><tr> <td> a </td> <td> <span> b </span> </td> </tr></table>", "a\n\nb"),
         ] {
             assert_eq!(to_markdown(html).unwrap(), shown, "{html}");
