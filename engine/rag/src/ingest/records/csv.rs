@@ -12,6 +12,9 @@ use super::{Field, Fields, at, check_names};
 use crate::error::{Error, Result};
 use crate::limits::DOCUMENT_BYTES_MAX;
 
+/// Characters of a name that an error shows.
+const NAME_CHARS_SHOWN: usize = 80;
+
 pub(super) struct Rows<R> {
     reader: Reader<Allowance<R>>,
     /// The first row, once it is read.
@@ -117,6 +120,18 @@ fn names(line: u64, row: &ByteRecord) -> Result<Vec<String>> {
             return Err(at(line, &format!("two columns are called `{name}`")));
         }
         names.push(name.to_owned());
+    }
+    // Spreadsheets write semicolons where a comma is part of numbers. Told once, here: each row would lack a text.
+    if let [only] = names.as_slice()
+        && let Some(other) = [';', '\t', '|'].into_iter().find(|other| only.contains(*other))
+    {
+        let only: String = only.chars().take(NAME_CHARS_SHOWN).collect();
+        return Err(at(
+            line,
+            &format!(
+                "it is one column, `{only}`; commas (csv) or tabs (tsv) are between columns, not {other:?}"
+            ),
+        ));
     }
     Ok(names)
 }

@@ -128,12 +128,27 @@ fn fields_are_what_they_are_said_to_be() {
     assert!(error.contains("line 1, field `key`: it is missing"), "{error}");
 }
 
+/// What spreadsheets and Python's programs write was refused.
+#[test]
+fn truth_is_read_in_any_case_of_letters() {
+    let options =
+        RecordOptions { types: [("open".to_owned(), FieldType::Bool)].into(), ..Default::default() };
+    let csv = "text,open\na,TRUE\nb,False\nc,true\nd,yes\n";
+    let records = all(csv, RecordFormat::Csv, &options);
+    let open: Vec<_> = records[..3].iter().map(|record| &record.as_ref().unwrap().metadata["open"]).collect();
+    assert_eq!(open, [&Value::Bool(true), &Value::Bool(false), &Value::Bool(true)]);
+    let error = records[3].as_ref().unwrap_err();
+    assert!(error.starts_with("line 5, field `open`: the field is declared bool, `yes` is none"), "{error}");
+}
+
 #[test]
 fn tables_that_make_no_sense_are_refused() {
     let csv = |file: &str| all(file, RecordFormat::Csv, &RecordOptions::default());
     for (file, wanted) in [
         ("text,text\nx,y\n", "line 1: two columns are called `text`"),
         ("text,,a\nx,y,z\n", "line 1: column 2 has no name"),
+        ("id;text\n1;x\n2;y\n", "line 1: it is one column, `id;text`; commas (csv) or tabs (tsv)"),
+        ("\u{feff}id\ttext\n1\tx\n", "line 1: it is one column, `id\ttext`; commas"),
     ] {
         let records = csv(file);
         assert!(records.len() == 1 && records[0].as_ref().unwrap_err().starts_with(wanted), "{records:?}");

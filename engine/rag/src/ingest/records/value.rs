@@ -69,7 +69,10 @@ fn typed(text: String, wanted: Option<FieldType>) -> Result<Value, String> {
     };
     Ok(match wanted {
         None | Some(FieldType::String) => Value::String(text),
-        Some(FieldType::Bool) => Value::Bool(text.parse().map_err(|_| wrong(FieldType::Bool))?),
+        // Spreadsheets write TRUE, and Python's programs True.
+        Some(FieldType::Bool) => {
+            Value::Bool(text.to_ascii_lowercase().parse().map_err(|_| wrong(FieldType::Bool))?)
+        }
         Some(FieldType::Int) => Value::Int(text.parse().map_err(|_| wrong(FieldType::Int))?),
         Some(FieldType::Float) => {
             let number: f64 = text.parse().map_err(|_| wrong(FieldType::Float))?;
