@@ -19,7 +19,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use htmd::element_handler::Handlers;
+use htmd::element_handler::{HandlerResult, Handlers};
 use htmd::{Element, HtmlToMarkdown, Node};
 use html5ever::tendril::{StrTendril, TendrilSink};
 use html5ever::{ParseOpts, parse_document};
@@ -87,7 +87,9 @@ fn to_markdown_within(html: &str, time_max: Duration) -> Result<String, String> 
                 // Not a panic: nothing is wrong, and nobody is told but who called.
                 resume_unwind(Box::new(Late));
             }
-            handlers.fallback(element)
+            let is_heading = matches!(element.tag, "h1" | "h2" | "h3" | "h4" | "h5" | "h6");
+            let converted = handlers.fallback(element);
+            if is_heading { converted.map(on_one_line) } else { converted }
         })
         .build();
     let tree = parse(html, began, time_max)?;
@@ -101,6 +103,15 @@ fn to_markdown_within(html: &str, time_max: Duration) -> Result<String, String> 
     })?;
     let title = title.lock().unwrap_or_else(PoisonError::into_inner).take();
     Ok(with_title(title.as_deref().unwrap_or_default(), body))
+}
+
+/// A heading, whose text ends with its line in Markdown: breaks and blocks within it are spaces.
+fn on_one_line(heading: HandlerResult) -> HandlerResult {
+    let lines: Vec<&str> = heading.content.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    if lines.len() < 2 {
+        return heading;
+    }
+    HandlerResult { content: format!("\n\n{}\n\n", lines.join(" ")), ..heading }
 }
 
 fn with_title(title: &str, body: String) -> String {
@@ -204,6 +215,19 @@ let y = 2;</code></pre><footer>Imprint</footer></body></html>";
         assert_eq!(to_markdown("<title>B - Site</title><h1>b</h1><p>x").unwrap(), "# b\n\nx");
         assert_eq!(to_markdown("<title>A</title>").unwrap(), "# A");
         assert_eq!(to_markdown("").unwrap(), "");
+    }
+
+    /// What stood behind a break was text below a heading of half a sentence.
+    #[test]
+    fn a_heading_is_one_line() {
+        for (page, shown) in [
+            ("<h1>Ship faster.<br>Sleep <b>better</b>.</h1><p>x", "# Ship faster. Sleep **better**.\n\nx"),
+            ("<h2><div>Prices</div> <div>for teams</div></h2>x<br>y", "## Prices for teams\n\nx  \ny"),
+            ("<title>A B</title><h1>A<br>B</h1>", "# A B"),
+            ("<h3>one</h3>", "### one"),
+        ] {
+            assert_eq!(to_markdown(page).unwrap(), shown, "{page}");
+        }
     }
 
     #[test]
