@@ -230,9 +230,10 @@ fn number(level: HeadingLevel) -> u8 {
     }
 }
 
-/// A title as it stands in paths: one line, of bounded length.
+/// A title as it stands in paths: one line, of bounded length, without what parts the titles of a path.
 pub(super) fn tidy(title: &str) -> String {
-    let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = title.split_whitespace().map(|word| if word == PATH_SEPARATOR.trim() { "›" } else { word });
+    let title = words.collect::<Vec<_>>().join(" ");
     match title.char_indices().nth(TITLE_CHARS_MAX) {
         None => title,
         Some((end, _)) => format!("{}…", title[..end].trim_end()),
@@ -299,6 +300,14 @@ mod tests {
         assert_eq!(outline.common_ancestor(2, 3), Some(2));
         assert_eq!(outline.common_ancestor(4, 5), None);
         assert_eq!(outline.top_level(), 1);
+    }
+
+    /// `File > Save` was a section of one called `File`, whatever stood beside it.
+    #[test]
+    fn a_title_is_one_part_of_its_path() {
+        let text = "# Menu\n\n## File\n\n## File > Save\n\n## > > as\n";
+        let paths: Vec<String> = shown(text).into_iter().map(|(_, path, _)| path).collect();
+        assert_eq!(paths, ["", "Menu", "Menu > File", "Menu > File › Save", "Menu > › › as"]);
     }
 
     #[test]

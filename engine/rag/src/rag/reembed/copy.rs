@@ -305,10 +305,11 @@ fn named(error: Error, rows: &[&mut Row]) -> Error {
     }
 }
 
-/// Whether a heading stands in a text: a line of its own, with or without signs before it.
+/// Whether a heading stands in a text: a line of its own, with or without signs before it. In a path it has `›` for `>`.
 fn has_heading(text: &str, heading: &str) -> bool {
-    let heading = heading.trim_end_matches('…');
-    text.lines().any(|line| line.trim_start().trim_start_matches('#').trim_start().starts_with(heading))
+    let heading = heading.trim_end_matches('…').replace('›', ">");
+    let plain = |line: &str| line.trim_start().trim_start_matches('#').trim_start().replace('›', ">");
+    text.lines().any(|line| plain(line).starts_with(heading.as_str()))
 }
 
 fn text_of(chunk: &Point) -> &str {
@@ -329,6 +330,16 @@ fn get(view: &View, id: &PointId) -> Result<Option<Point>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_heading_is_found_as_it_stands_in_its_path() {
+        let text = "x\n  ## File > Save as\ny";
+        for (heading, stands) in
+            [("File › Save as", true), ("File › Save…", true), ("Save as", false), ("y", true)]
+        {
+            assert_eq!(has_heading(text, heading), stands, "{heading}");
+        }
+    }
 
     /// Room for as many chunks as a row said was asked for at once.
     #[test]
