@@ -86,7 +86,10 @@ impl<R: BufRead> JsonLines<R> {
     }
 
     fn fields(&self, line: &[u8]) -> Result<Fields> {
-        let wrong = |error: serde_json::Error| at(self.line, &format!("it is no object of JSON: {error}"));
+        let wrong = |error: serde_json::Error| {
+            let hint = if error.is_eof() { "; an object is to be one line" } else { "" };
+            at(self.line, &format!("it is no object of JSON: {}{hint}", told(&error)))
+        };
         let mut reader = serde_json::Deserializer::from_slice(line);
         let (members, count) = reader.deserialize_map(Members).map_err(wrong)?;
         reader.end().map_err(wrong)?;
@@ -103,7 +106,7 @@ impl<R: BufRead> JsonLines<R> {
         }
         let field = |(name, value): (String, &RawValue)| match serde_json::from_str(value.get()) {
             Ok(value) => Ok((name, Field::Json(value))),
-            Err(error) => Err(bad(self.line, &name, &format!("it is no JSON: {error}"))),
+            Err(error) => Err(bad(self.line, &name, &format!("it is no JSON: {}", told(&error)))),
         };
         Ok(Fields { line: self.line, fields: members.into_iter().map(field).collect::<Result<_>>()? })
     }
@@ -111,6 +114,11 @@ impl<R: BufRead> JsonLines<R> {
     fn broken(&mut self, error: std::io::Error) -> Error {
         broken(&mut self.is_over, error)
     }
+}
+
+/// What the parser says, without the line that it counts: that of the file is told already.
+fn told(error: &serde_json::Error) -> String {
+    error.to_string().replace(" at line 1 column ", " at column ")
 }
 
 /// A file that cannot be read on.

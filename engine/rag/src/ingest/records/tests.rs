@@ -46,7 +46,7 @@ fn an_object_a_line_is_a_document() {
 #[test]
 fn a_broken_line_names_itself_and_the_next_one_is_read() {
     let lines = [
-        ("{\"text\": \"x\"", "line 1: it is no object of JSON"),
+        ("{\"text\": \"x\"", "line 1: it is no object of JSON: EOF while parsing an object at column "),
         ("[1]", "line 2: it is no object of JSON"),
         (
             "{\"id\": 1.5, \"text\": \"x\"}",
@@ -67,6 +67,8 @@ fn a_broken_line_names_itself_and_the_next_one_is_read() {
             Err(error) => assert!(!wanted.is_empty() && error.starts_with(wanted), "{error}"),
         }
     }
+    let reason = records[0].as_ref().unwrap_err();
+    assert!(reason.ends_with("; an object is to be one line"), "as of a document of many lines: {reason}");
     let bytes = b"{\"text\": \"\xff\"}\n{\"text\": \"y\"}".as_slice();
     let records: Vec<_> = read(bytes, RecordFormat::JsonLines, RecordOptions::default()).collect();
     assert!(records[0].is_err() && records[1].is_ok());
