@@ -10,6 +10,7 @@
 //! in quadratic time, so they are joined before; and it looks at the time at most elements, since it converts some of them twice, and what is nested in
 //! them twice as often each time. Real pages stay far below every bound.
 
+mod buttons;
 mod siblings;
 mod spaces;
 mod tables;
@@ -93,6 +94,7 @@ fn to_markdown_within(html: &str, time_max: Duration) -> Result<String, String> 
         })
         .build();
     let tree = parse(html, began, time_max)?;
+    buttons::open(&tree);
     siblings::join(&tree);
     spaces::collapse(&tree);
     tables::check(&tree)?;
