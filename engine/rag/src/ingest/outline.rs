@@ -157,7 +157,7 @@ struct Heading {
 }
 
 fn headings(text: &str) -> Vec<Heading> {
-    let options = Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES | Options::ENABLE_HEADING_ATTRIBUTES;
+    let options = Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES;
     let from = front_matter(text);
     let (mut headings, mut depth, mut current) = (Vec::new(), 0usize, None::<Heading>);
     for (event, range) in Parser::new_ext(&text[from..], options).into_offset_iter() {
@@ -173,8 +173,12 @@ fn headings(text: &str) -> Vec<Heading> {
                 if headings.len() == HEADINGS_MAX {
                     break;
                 }
-                headings
-                    .extend(current.take().map(|heading| Heading { title: tidy(&heading.title), ..heading }));
+                headings.extend(
+                    current.take().map(|heading| Heading {
+                        title: tidy(without_attributes(&heading.title)),
+                        ..heading
+                    }),
+                );
             }
             Event::End(_) => depth = depth.saturating_sub(1),
             Event::Text(piece) | Event::Code(piece) => {
@@ -217,6 +221,21 @@ fn front_matter(text: &str) -> usize {
         }
     }
     0
+}
+
+/// A heading's text without the attributes behind it, `{#id .class key=value}`. The parser would take whatever stands in brackets there for
+/// attributes, as in `GET /users/{id}`.
+fn without_attributes(title: &str) -> &str {
+    let title = title.trim_end();
+    let Some((text, inside)) = title.strip_suffix('}').and_then(|title| title.rsplit_once('{')) else {
+        return title;
+    };
+    let words = || inside.strip_prefix(':').unwrap_or(inside).split_whitespace();
+    let is_name = |word: &str| {
+        word.strip_prefix(['#', '.']).is_some_and(|name| name.starts_with(char::is_alphanumeric))
+    };
+    let is_attribute = |word: &str| is_name(word) || word.contains('=');
+    if words().any(is_name) && words().all(is_attribute) { text } else { title }
 }
 
 fn number(level: HeadingLevel) -> u8 {
@@ -300,6 +319,22 @@ mod tests {
         assert_eq!(outline.common_ancestor(2, 3), Some(2));
         assert_eq!(outline.common_ancestor(4, 5), None);
         assert_eq!(outline.top_level(), 1);
+    }
+
+    /// Of `GET /users/{id}`, the title was `GET /users/`, and so it was of other paths.
+    #[test]
+    fn what_stands_in_brackets_is_of_the_title_unless_it_names_it() {
+        for (heading, title) in [
+            ("# GET /users/{id}", "GET /users/{id}"),
+            ("# Any of {a, b=c}", "Any of {a, b=c}"),
+            ("# Spread {...}", "Spread {...}"),
+            ("# Closed }", "Closed }"),
+            ("# Users {#users}", "Users"),
+            ("# Users {: .wide #all-users key=1 } ##", "Users"),
+            ("Users {id} {#users}\n===", "Users {id}"),
+        ] {
+            assert_eq!(shown(&format!("{heading}\n\ntext"))[1].1, title, "{heading}");
+        }
     }
 
     /// `File > Save` was a section of one called `File`, whatever stood beside it.
