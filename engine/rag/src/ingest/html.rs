@@ -11,6 +11,7 @@
 //! them twice as often each time. Real pages stay far below every bound.
 
 mod buttons;
+mod rows;
 mod siblings;
 mod spaces;
 mod tables;
@@ -95,6 +96,7 @@ fn to_markdown_within(html: &str, time_max: Duration) -> Result<String, String> 
         .build();
     let tree = parse(html, began, time_max)?;
     buttons::open(&tree);
+    rows::align(&tree);
     siblings::join(&tree);
     spaces::collapse(&tree);
     tables::check(&tree)?;
