@@ -120,7 +120,13 @@ fn on_one_line(heading: HandlerResult) -> HandlerResult {
 
 fn with_title(title: &str, body: String) -> String {
     let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
-    let heading = body.lines().find_map(|line| line.strip_prefix("# ")).unwrap_or_default().trim();
+    let mut is_code = false;
+    let heading = body.lines().find_map(|line| {
+        // A comment of code begins as a heading does.
+        is_code ^= line.starts_with("```");
+        line.strip_prefix("# ").filter(|_| !is_code)
+    });
+    let heading = heading.unwrap_or_default().trim();
     if title.is_empty() || (!heading.is_empty() && title.to_lowercase().contains(&heading.to_lowercase())) {
         return body;
     }
@@ -218,6 +224,9 @@ let y = 2;</code></pre><footer>Imprint</footer></body></html>";
         assert_eq!(to_markdown("<title> A\n B </title><p>x").unwrap(), "# A B\n\nx");
         assert_eq!(to_markdown("<title>B - Site</title><h1>b</h1><p>x").unwrap(), "# b\n\nx");
         assert_eq!(to_markdown("<title>A</title>").unwrap(), "# A");
+        let code =
+            to_markdown("<title>Install it</title><h2>B</h2><pre><code># install\nrun</code></pre>").unwrap();
+        assert_eq!(code, "# Install it\n\n## B\n\n```\n# install\nrun\n```", "a comment is no heading");
         assert_eq!(to_markdown("").unwrap(), "");
     }
 
