@@ -11,6 +11,7 @@
 //! them twice as often each time. Real pages stay far below every bound.
 
 mod buttons;
+mod preformatted;
 mod rows;
 mod siblings;
 mod spaces;
@@ -97,6 +98,7 @@ fn to_markdown_within(html: &str, time_max: Duration) -> Result<String, String> 
     let tree = parse(html, began, time_max)?;
     buttons::open(&tree);
     rows::align(&tree);
+    preformatted::mark(&tree);
     siblings::join(&tree);
     spaces::collapse(&tree);
     tables::check(&tree)?;

@@ -94,7 +94,7 @@ fn make(row: &Rc<Node>, tag: &str) {
 }
 
 /// An element as another, with another name and without children.
-fn renamed(element: &Node, tag: &str, parent: &Rc<Node>) -> Rc<Node> {
+pub(super) fn renamed(element: &Node, tag: &str, parent: &Rc<Node>) -> Rc<Node> {
     let mut data = element.data.clone();
     if let NodeData::Element { name, .. } = &mut data {
         name.local = LocalName::from(tag);
@@ -104,12 +104,14 @@ fn renamed(element: &Node, tag: &str, parent: &Rc<Node>) -> Rc<Node> {
     made
 }
 
-fn adopt(parent: &Rc<Node>, child: Rc<Node>) {
+/// Adds a child.
+pub(super) fn adopt(parent: &Rc<Node>, child: Rc<Node>) {
     child.parent.set(Some(Rc::downgrade(parent)));
     parent.children.borrow_mut().push(child);
 }
 
-fn name(node: &Node) -> Option<&str> {
+/// The name of an element.
+pub(super) fn name(node: &Node) -> Option<&str> {
     match &node.data {
         NodeData::Element { name, .. } => Some(&name.local),
         _ => None,

@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn what_is_preformatted_stays_as_it_is() {
         let page = "<p> a </p> <pre>  b\n    c  <i> d</i>\n</pre> <p> e";
-        assert_eq!(to_markdown(page).unwrap(), "a\n\n  b\n    c   *d*\n\ne");
+        assert_eq!(to_markdown(page).unwrap(), "a\n\n```\n  b\n    c   *d*\n```\n\ne");
         let code = "<div>\n  <pre><code>fn f() {\n    1\n}\n</code></pre>\n</div>";
         assert_eq!(to_markdown(code).unwrap(), "```\nfn f() {\n    1\n}\n```");
     }
