@@ -2,8 +2,8 @@
 //!
 //! Of a header the converter takes the `th` cells, of any other row the `td` cells: what heads a row would be lost, the rest of the row
 //! would stand below the headers of other columns, and of a head of several rows there would be the first. So cells become `th` in the
-//! header and `td` elsewhere, and further rows of a head become a body. The header is what the converter takes for it: the first row of
-//! the head, else the first row with a `th`. A table without either stays as it is.
+//! header and `td` elsewhere, and further rows of a head, or of further heads, become a body. The header is what the converter takes for
+//! it: the first row of the head, else the first row with a `th`. A table without either stays as it is.
 //!
 //! One pass.
 
@@ -25,35 +25,41 @@ pub(super) fn align(tree: &Rc<Node>) {
 }
 
 fn align_table(table: &Rc<Node>) {
-    let (mut parts, mut has_header) = (Vec::new(), false);
+    // Below a head without rows the converter looks for no header but in another head.
+    let (mut has_header, mut has_head) = (false, false);
     for part in table.children.take() {
-        let mut further = Vec::new();
         match name(&part) {
             Some("thead") => {
-                further = rows_behind_the_first(&part, has_header);
+                let further = rows_behind_the_first(&part, has_header);
                 part.children.borrow().iter().filter(|row| has_headers(row)).for_each(|row| make(row, "th"));
-                has_header = true;
+                let body = renamed(&part, "tbody", table);
+                for row in further {
+                    make(&row, "td");
+                    adopt(&body, row);
+                }
+                let is_empty = !part.children.borrow().iter().any(|row| name(row) == Some("tr"));
+                // The converter would take a further head, which is empty now, for the header.
+                if !has_header {
+                    adopt(table, part);
+                }
+                if !body.children.borrow().is_empty() {
+                    adopt(table, body);
+                }
+                has_header |= !is_empty;
+                has_head = true;
+                continue;
             }
             Some("tbody" | "tfoot") => {
                 for row in part.children.borrow().iter().filter(|row| name(row) == Some("tr")) {
-                    let is_header = !has_header && has_headers(row);
+                    let is_header = !has_header && !has_head && has_headers(row);
                     make(row, if is_header { "th" } else { "td" });
                     has_header |= is_header;
                 }
             }
             _ => {}
         }
-        let body = (!further.is_empty()).then(|| renamed(&part, "tbody", table));
-        parts.push(part);
-        if let Some(body) = body {
-            for row in further {
-                make(&row, "td");
-                adopt(&body, row);
-            }
-            parts.push(body);
-        }
+        adopt(table, part);
     }
-    *table.children.borrow_mut() = parts;
 }
 
 /// Takes the rows of a head from it, all but the first unless there is a header already.
@@ -139,6 +145,10 @@ mod tests {
                 "| A   | B |\n| --- | - |\n| kg  | l |\n| 1   | 2 |\n| Sum | 3 |",
             ),
             ("<thead><tr><td>A<td>B</thead><tr><td>1<td>2", "| A | B |\n| - | - |\n| 1 | 2 |"),
+            (
+                "<thead></thead><thead><tr><th>A<th>B</thead><tr><td>1<td>2<thead><tr><th>C<th>D",
+                "| A | B |\n| - | - |\n| 1 | 2 |\n| C | D |",
+            ),
             ("<tr><th>A<th>B<tr><td>1<td>2", "| A | B |\n| - | - |\n| 1 | 2 |"),
             ("<tr><td>a<td>b<tr><td>c<td>d", "a\n\nb\n\nc\n\nd"),
         ] {
