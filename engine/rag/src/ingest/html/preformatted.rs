@@ -7,6 +7,7 @@
 use std::rc::Rc;
 
 use htmd::Node;
+use markup5ever_rcdom::NodeData;
 
 use super::rows::{adopt, name, renamed};
 use super::siblings;
@@ -27,17 +28,20 @@ pub(super) fn mark(tree: &Rc<Node>) {
     }
 }
 
-/// Whether there is something in it, and neither code nor a block.
+/// Whether there is text in it, and neither code nor a block.
 fn is_plain(pre: &Rc<Node>) -> bool {
     let mut open: Vec<Rc<Node>> = pre.children.borrow().clone();
-    let is_empty = open.is_empty();
+    let mut has_text = false;
     while let Some(node) = open.pop() {
+        if let NodeData::Text { contents } = &node.data {
+            has_text = has_text || !contents.borrow().trim().is_empty();
+        }
         if name(&node).is_some_and(|tag| tag == "code" || siblings::is_block(tag)) {
             return false;
         }
         open.extend(node.children.borrow().iter().cloned());
     }
-    !is_empty
+    has_text
 }
 
 #[cfg(test)]
@@ -52,7 +56,7 @@ mod tests {
         assert_eq!(to_markdown(page).unwrap(), "# Start\n\n```\n# Install\nrun it\n---\n```\n\nx");
         let marked = "<pre><code>a\n</code></pre>";
         assert_eq!(to_markdown(marked).unwrap(), "```\na\n```");
-        let other = to_markdown("<pre><h2>A</h2></pre><pre></pre>").unwrap();
+        let other = to_markdown("<pre><h2>A</h2></pre><pre></pre><pre> <b> </b>\n</pre>").unwrap();
         assert!(other.contains("## A") && !other.contains('`'), "{other}");
     }
 }
