@@ -197,17 +197,18 @@ fn headings(text: &str) -> Vec<Heading> {
     headings
 }
 
-/// Bytes of the metadata that a text begins with: YAML between two lines of `---`, of which the second may be `...`, or TOML between
+/// Bytes of the metadata that a text begins with, empty lines aside: YAML between two lines of `---`, of which the second may be `...`, or TOML between
 /// two of `+++`. The parser would take it anywhere, but further down such lines are rules, and between two of them stands text.
 fn front_matter(text: &str) -> usize {
-    let mut lines = text.split_inclusive('\n');
+    let body = text.trim_start_matches(['\n', '\r']);
+    let mut lines = body.split_inclusive('\n');
     let Some(opening) = lines.next() else { return 0 };
     let closing: &[&str] = match opening.trim_end() {
         "---" => &["---", "..."],
         "+++" => &["+++"],
         _ => return 0,
     };
-    let mut end = opening.len();
+    let mut end = text.len() - body.len() + opening.len();
     for (at, line) in lines.enumerate() {
         end += line.len();
         let content = line.trim_end();
@@ -299,7 +300,7 @@ mod tests {
         let slides = "# One\n\na\n\n---\n# Two\n\nb\n\n---\n# Three\n\n+++\n# Four\n\n+++\n";
         let titles =
             |text: &str| -> Vec<String> { shown(text).into_iter().map(|(_, path, _)| path).collect() };
-        for metadata in ["", "---\n# no: x\n\ny: z\n---  \n", "---\n# no: x\n...\n", "+++\n# no\n+++\n"] {
+        for metadata in ["", "---\n# no: x\n\ny: z\n---  \n", "\n\n---\n# no: x\n...\n", "+++\n# no\n+++\n"] {
             let text = format!("{metadata}{slides}");
             assert_eq!(titles(&text), ["", "One", "Two", "Three", "Four"], "{text}");
             assert_eq!(shown(&text)[0].2, metadata);
