@@ -122,11 +122,21 @@ fn on_one_line(heading: HandlerResult) -> HandlerResult {
 
 fn with_title(title: &str, body: String) -> String {
     let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut is_code = false;
+    // A comment of code begins as a heading does.
+    let mut fence = "";
     let heading = body.lines().find_map(|line| {
-        // A comment of code begins as a heading does.
-        is_code ^= line.starts_with("```");
-        line.strip_prefix("# ").filter(|_| !is_code)
+        let behind = line.trim_start_matches('`');
+        let marks = &line[..line.len() - behind.len()];
+        if !fence.is_empty() {
+            if line == fence {
+                fence = "";
+            }
+            return None;
+        }
+        if marks.len() >= 3 && !behind.contains('`') {
+            fence = marks;
+        }
+        line.strip_prefix("# ")
     });
     let heading = heading.unwrap_or_default().trim();
     if title.is_empty() || (!heading.is_empty() && title.to_lowercase().contains(&heading.to_lowercase())) {
@@ -229,6 +239,8 @@ let y = 2;</code></pre><footer>Imprint</footer></body></html>";
         let code =
             to_markdown("<title>Install it</title><h2>B</h2><pre><code># install\nrun</code></pre>").unwrap();
         assert_eq!(code, "# Install it\n\n## B\n\n```\n# install\nrun\n```", "a comment is no heading");
+        let fence = to_markdown("<title>Tea</title><pre>```\n# x\n</pre><h1>Tea</h1>").unwrap();
+        assert_eq!(fence, "````\n```\n# x\n````\n\n# Tea", "a fence within code ends none");
         assert_eq!(to_markdown("").unwrap(), "");
     }
 
@@ -318,6 +330,8 @@ let y = 2;</code></pre><footer>Imprint</footer></body></html>";
             under(format!("<pre>a{}b</pre>", "\n".repeat(1 << 20)), 1_000),
             under(format!("{}{}", "<ul><li>".repeat(100), "<li>a".repeat(5_000)), 500),
             under(format!("{}<pre>{}</pre>", "<blockquote>".repeat(200), "a\n".repeat(10_000)), 500),
+            under(format!("<pre class=language-{}>a</pre>", "x".repeat(1 << 20)), 1_000),
+            under(format!("<pre>{}</pre>", "`".repeat(1 << 20)), 25),
         ] {
             assert!(to_markdown(&wide).unwrap_err().contains("tables"), "lines of a cell make it wide");
         }

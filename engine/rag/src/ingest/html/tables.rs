@@ -130,7 +130,11 @@ fn width(cell: &Rc<Node>) -> usize {
                 text_width(&text, around.is_kept).saturating_add(before)
             }
             NodeData::Element { attrs, .. } => {
-                let shown = ["href", "src", "alt", "title"];
+                // The class of code is the name of its language, which stands behind its fence.
+                let shown: &[&str] = match name(&node) {
+                    Some("pre" | "code") => &["href", "src", "alt", "title", "class"],
+                    _ => &["href", "src", "alt", "title"],
+                };
                 let attributes = attrs.borrow();
                 let attributes =
                     attributes.iter().filter(|attribute| shown.contains(&&*attribute.name.local));
@@ -154,7 +158,9 @@ fn text_width(text: &str, is_kept: bool) -> usize {
         width += match c {
             _ if is_space => usize::from(is_kept || !was_space),
             '&' | '<' | '>' | '|' => 6,
-            '\\' | '*' | '_' | '`' | '[' | ']' => 2,
+            // Two fences, or two marks of code, are as long.
+            '`' => 3,
+            '\\' | '*' | '_' | '[' | ']' => 2,
             _ => 1,
         };
         was_space = is_space;
