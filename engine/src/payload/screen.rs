@@ -49,7 +49,7 @@ impl<'a> Screen<'a> {
     }
 
     /// Says of some tiles that are wanted that all of their rows pass.
-    pub(super) fn is_certain_of(&mut self, tiles: Range<usize>) {
+    pub(super) fn mark_certain(&mut self, tiles: Range<usize>) {
         set(&mut self.certain, tiles);
     }
 
@@ -167,7 +167,7 @@ mod tests {
             let moved: Option<FixedBitSet> = moved.map(|rows| rows.into_iter().collect());
             let mut screen = Screen::new(&tiles);
             ranges.iter().for_each(|range| screen.want(range.clone(), (range.len(), 0)));
-            ranges.iter().step_by(2).for_each(|range| screen.is_certain_of(range.clone()));
+            ranges.iter().step_by(2).for_each(|range| screen.mark_certain(range.clone()));
             if let Some(moved) = &moved {
                 screen = screen.and_moved(moved, moved.count_ones(..));
             }

@@ -13,13 +13,7 @@ const OPENING_RETRY: Duration = Duration::from_secs(1);
 
 /// Every thread is taken and the queue is full; or so many calls stream.
 pub(crate) fn too_many_requests(limit: &'static str, max: usize) -> Status {
-    let message = format!("the server works on {limit} = {max} requests already; try again");
-    Problem::new(Code::ResourceExhausted, ErrorReason::TooManyRequests, message.clone())
-        .with("limit", limit)
-        .with("max", max)
-        .quota(limit, message)
-        .retry(BUSY_RETRY)
-        .status()
+    no_room(limit, max, format!("the server works on {limit} = {max} requests already; try again"))
 }
 
 /// What is under way leaves no room for it within a limit, for the moment.

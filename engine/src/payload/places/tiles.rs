@@ -114,7 +114,7 @@ impl Tiles {
                 certain.into_iter().flat_map(|width| sides(circle.center.lon, width)).flatten()
             {
                 // Neither the first column nor the last, as both may reach beyond.
-                screen.is_certain_of(first + strip.column(west) + 1..first + strip.column(east));
+                screen.mark_certain(first + strip.column(west) + 1..first + strip.column(east));
             }
         }
         Some(screen)
