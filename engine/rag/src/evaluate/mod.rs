@@ -23,7 +23,7 @@ use crate::progress::Progress;
 use crate::rag::{IngestOptions, Rag};
 use crate::retrieve::{Rerank, RetrievalMode, RetrieveRequest};
 
-/// Documents that are looked at for each question: recall is counted among so many.
+/// Documents that are looked at for each question, unless chunks of more are asked for: recall is counted among so many.
 const DOCUMENTS: usize = 100;
 /// Chunks that are asked for first: several of them may be of one document.
 const CHUNKS: usize = 3 * DOCUMENTS;
@@ -162,7 +162,7 @@ pub fn measure(
         // For figures, more documents are needed than a user asks chunks for.
         let chunks = rerank.as_ref().map_or(CHUNKS, |rerank| rerank.candidates);
         let wide = RetrieveRequest { k: chunks.max(k), ..request };
-        let ranked = ranked(rag, collection, wide).map_err(wrong)?;
+        let ranked = ranked(rag, collection, wide, DOCUMENTS.max(k)).map_err(wrong)?;
         queries_truncated += usize::from(ranked.truncated);
         let gains: Vec<f64> = ranked.documents.iter().map(|id| query.judgements.gain(id)).collect();
         let judged = &query.judgements;
@@ -202,16 +202,16 @@ struct Ranked {
     truncated: bool,
 }
 
-/// Documents by their best chunks. More chunks are asked for until there are documents enough, or no more chunks.
-fn ranked(rag: &Rag, collection: &str, mut request: RetrieveRequest) -> Result<Ranked> {
+/// So many documents by their best chunks. More chunks are asked for until there are documents enough, or no more chunks.
+fn ranked(rag: &Rag, collection: &str, mut request: RetrieveRequest, wanted: usize) -> Result<Ranked> {
     loop {
         let found = rag.retrieve(collection, &request)?;
         let is_whole = found.chunks.len() < request.k || request.k >= K_MAX || request.rerank.is_some();
         let mut seen = HashSet::new();
         let mut documents: Vec<String> = found.chunks.into_iter().map(|found| found.chunk.document).collect();
         documents.retain(|document| seen.insert(document.clone()));
-        if documents.len() >= DOCUMENTS || is_whole {
-            documents.truncate(DOCUMENTS);
+        if documents.len() >= wanted || is_whole {
+            documents.truncate(wanted);
             return Ok(Ranked { documents, truncated: found.truncated });
         }
         request.k = (2 * request.k).min(K_MAX);

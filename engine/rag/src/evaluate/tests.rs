@@ -154,12 +154,17 @@ fn miniature() -> JudgedSet {
     JudgedSet::read(&file("docs.jsonl"), &file("queries.jsonl"), &file("qrels.tsv")).unwrap()
 }
 
-fn over(folder: &Path, set: &JudgedSet) -> Rag {
+fn empty(folder: &Path) -> Rag {
     let models = ModelOptions { cache_dir: folder.to_owned(), offline: true, ..ModelOptions::default() };
     let models = Models::new(models);
     models.insert(Arc::new(BagOfWords::new("words", 256)));
     let rag = Rag::new(Db::in_memory().unwrap(), models);
     rag.create_collection("c", CollectionSpec::with_model("words")).unwrap();
+    rag
+}
+
+fn over(folder: &Path, set: &JudgedSet) -> Rag {
+    let rag = empty(folder);
     let ingested = ingest(&rag, "c", set, &Silent).unwrap();
     assert_eq!(ingested.documents, 30);
     assert!(ingested.chunks > 30, "a long document is split: {ingested:?}");
@@ -222,10 +227,31 @@ fn a_document_is_there_once_by_its_best_chunk() {
         |k| RetrieveRequest { k, mode: RetrievalMode::Text, ..RetrieveRequest::new("lighthouse keeper") };
     let chunks = rag.retrieve("c", &request(10)).unwrap().chunks;
     assert!(chunks.iter().filter(|found| found.chunk.document == "lighthouse").count() > 1, "{chunks:?}");
-    assert_eq!(ranked(&rag, "c", request(1)).unwrap().documents, ["lighthouse"], "more chunks are asked for");
+    let alone = ranked(&rag, "c", request(1), DOCUMENTS).unwrap().documents;
+    assert_eq!(alone, ["lighthouse"], "more chunks are asked for");
     let long =
         RetrieveRequest { overflow: Overflow::Truncate, ..RetrieveRequest::new("lighthouse ".repeat(300)) };
-    let ranked = ranked(&rag, "c", long).unwrap();
+    let ranked = ranked(&rag, "c", long, DOCUMENTS).unwrap();
     assert!(ranked.truncated);
     assert_eq!(ranked.documents[0], "lighthouse");
+}
+
+/// Recall among the first 200 documents was that among the first 100.
+#[test]
+fn recall_is_counted_among_as_many_documents_as_chunks_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let origin = |line: usize| Origin { file: "set".into(), line };
+    let mut set = JudgedSet::default();
+    let mut judgements = Judgements::default();
+    for line in 1..=DOCUMENTS + 25 {
+        let (id, text) = (format!("d{line}"), format!("apples of tree {line}"));
+        judgements.insert(id.as_str(), 1.0);
+        set.documents.push(JudgedDocument { id, title: String::new(), text, origin: origin(line) });
+    }
+    set.queries.push(JudgedQuery { id: "q".into(), text: "apples".into(), judgements, origin: origin(1) });
+    let rag = empty(folder.path());
+    ingest(&rag, "c", &set, &Silent).unwrap();
+    let text = Measure { k: DOCUMENTS + 25, ..Measure::new(RetrievalMode::Text) };
+    let measured = measure(&rag, "c", &set, &text, &Silent).unwrap();
+    assert_eq!((measured.recall_at_k, measured.recall_at_100, measured.recall_at_10), (1.0, 0.8, 0.08));
 }
