@@ -20,7 +20,7 @@
 //!
 //! **Cost.** Embedding each text once, and again what is written meanwhile; the disk holds both until the exchange. Each pass looks
 //! at all ids, not rows. Writes wait for the last pass: for as long as embedding [`HELD_TEXTS`] texts takes, if they let it come to that within
-//! [`PASSES_MAX`] passes, and never for more than [`HELD_ROWS_MAX`] rows.
+//! [`PASSES_MAX`] passes since it was begun or gone on with, and never for more than [`HELD_ROWS_MAX`] rows.
 
 mod copy;
 mod state;
@@ -43,7 +43,8 @@ use crate::reserved;
 
 /// While more rows than these were written since the last pass began, another pass follows before writes are held.
 const HELD_TEXTS: usize = 64;
-/// Passes after which writes are held although more was written: those who write nearly as fast as the model embeds must wait for it at last.
+/// Passes of a run after which writes are held although more was written: those who write nearly as fast as the model embeds must
+/// wait for it at last.
 const PASSES_MAX: u32 = 16;
 /// Rows beyond which writes are not held for them: they are let go for another pass, or, after [`PASSES_MAX`], for good.
 const HELD_ROWS_MAX: usize = 1_024;
@@ -301,10 +302,12 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn finish(&self, state: &mut State) -> Result<()> {
+        // Counted from here: whoever goes on with one that gave up would be refused at once, however little is written by now.
+        let passes_max = state.pass.saturating_add(PASSES_MAX);
         loop {
             let view = self.replacement.original().view();
             let may_be_last = state.is_between()
-                && (self.has_changed_at_most(HELD_TEXTS, &view, state)? || state.pass >= PASSES_MAX);
+                && (self.has_changed_at_most(HELD_TEXTS, &view, state)? || state.pass >= passes_max);
             if !may_be_last {
                 self.pass(&view, state, true)?;
                 continue;
@@ -315,7 +318,7 @@ impl Run<'_> {
             let Err(error) = finished else { return Ok(()) };
             // What was copied in it is copied again.
             *state = before;
-            if !is_behind || state.pass >= PASSES_MAX {
+            if !is_behind || state.pass >= passes_max {
                 return Err(error);
             }
             self.pass(&self.replacement.original().view(), state, true)?;

@@ -1,6 +1,7 @@
 //! A collection that was moved to another model is what it would be had it been made with that model, whatever came between.
 
 mod fixture;
+mod passes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
