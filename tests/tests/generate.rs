@@ -284,6 +284,7 @@ fn an_answer_ends_in_each_of_the_ways_that_services_have() {
         (FinishReason::Length, None),
         "closed without the closing event"
     );
+    assert_eq!(ended(vec![piece("a"), end("stop")[0].clone(), Step::Break]).text, "a", "broken off");
     assert_eq!(ended(vec![piece("a"), done.clone()]).finish_reason, FinishReason::Stop);
     assert_eq!(ended(vec![done]).text, "", "a model may say nothing");
     let odd =

@@ -194,6 +194,11 @@ impl Connection {
         })
     }
 
+    /// Whether the reason to finish has come.
+    pub(super) fn is_whole(&self) -> bool {
+        self.finish_reason.is_some()
+    }
+
     /// The answer's end. Some services close without the closing event, but not without a reason to finish.
     pub(super) fn end(&mut self) -> Result<Heard, Failure> {
         match self.finish_reason.take() {

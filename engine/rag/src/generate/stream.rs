@@ -190,8 +190,10 @@ impl Stream {
                 }
             } else if connection.ended {
                 return connection.end();
-            } else {
-                connection.read()?;
+            } else if let Err(failure) = connection.read() {
+                // Behind the reason to finish nothing of the answer comes any more: however the connection ends then, it is whole.
+                let is_stopped = self.watch.over() == Some(Over::Stopped);
+                return if connection.is_whole() && !is_stopped { connection.end() } else { Err(failure) };
             }
         }
     }
