@@ -69,6 +69,7 @@ pub(super) fn sections(source: &str) -> Result<Sections<'_>> {
 
 /// Refuses what could build values larger than the input: statements but `for` and `if`, and the operators and the comma
 /// that put values together. Outside of string literals these characters have no other use in the tags that are left.
+/// Neither has the colon of a slice, which copies a text for a few instructions, however long it is.
 ///
 /// Refuses, too, what would exhaust the stack: minijinja's parser, its compiler and the destructor of its tree recurse into each
 /// operator, filter, test, index and attribute of a chain, and into each `elif`, while its own bound counts brackets and statements
@@ -109,7 +110,7 @@ type Refusal = (usize, String);
 
 fn check_tag(tokens: &[Token<'_>], is_statement: bool, nesting: &mut Nesting) -> Result<(), Refusal> {
     let is_forbidden = |token: &&Token<'_>| {
-        token.kind == Kind::Operator && token.text.starts_with(['~', '+', '*', '%', ',', '{', '}'])
+        token.kind == Kind::Operator && token.text.starts_with(['~', '+', '*', '%', ',', '{', '}', ':'])
     };
     if let Some(token) = tokens.iter().find(is_forbidden) {
         return Err(unavailable(token.at, &format!("`{}`", token.text)));

@@ -214,6 +214,9 @@ fn what_a_template_lacks_is_an_error() {
         ("{{ 1in question }}", "`1in` is no number"),
         ("{{ (question }} in question", "a bracket is not closed"),
         ("{{ question) }}", "`)` closes nothing"),
+        // In a loop in a loop, each took milliseconds of a question of a million letters, for minutes together.
+        ("{% if question[1:] %}{% endif %}", "`:`"),
+        ("{% for c in citations[:3] %}{% endfor %}", "`:`"),
     ] {
         let reason = refused(template);
         assert!(reason.contains(part), "{template}: {reason}");
@@ -262,7 +265,6 @@ fn chains_and_nesting_are_bounded_before_the_parser_recurses() {
         ("", "(", "1"),
         ("", "[", "1"),
         ("question", "[0]", ""),
-        ("question", "[0:1]", ""),
         ("question", ".a", ""),
         ("question", ".0", ""),
         ("question", "()", ""),
