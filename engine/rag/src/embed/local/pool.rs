@@ -23,14 +23,16 @@ impl Head for Pooled {
     type Output = Vec<f32>;
 
     fn output(&self, tokens: &Tokens, states: &[f32]) -> Option<Vec<f32>> {
-        let pooled = pool(self.pooling, &states[tokens.skip * self.width..], self.width);
+        let pooled = pool(self.pooling, states, tokens.skip, self.width);
         let vector = self.steps.iter().fold(pooled, |vector, taken| step(self.kernels, taken, vector));
         vector.iter().all(|x| x.is_finite()).then_some(vector)
     }
 }
 
-/// Pools rows of `width` numbers, of which there is at least one.
-fn pool(pooling: Pooling, states: &[f32], width: usize) -> Vec<f32> {
+/// Pools rows of `width` numbers but for the first `skip`; at least one is left. As sentence-transformers has it, a token keeps the
+/// weight of its place, whatever is left out before it.
+fn pool(pooling: Pooling, states: &[f32], skip: usize, width: usize) -> Vec<f32> {
+    let states = &states[skip * width..];
     let rows = || states.chunks_exact(width);
     let tokens = states.len() / width;
     let weighted = |weight: &dyn Fn(usize) -> f32, divisor: f32| {
@@ -49,7 +51,10 @@ fn pool(pooling: Pooling, states: &[f32], width: usize) -> Vec<f32> {
         // A remote service pools itself; what reaches here is a plain mean.
         Pooling::Mean | Pooling::Remote => weighted(&|_| 1.0, tokens_f32),
         Pooling::MeanSqrtLen => weighted(&|_| 1.0, tokens_f32.sqrt()),
-        Pooling::WeightedMean => weighted(&|index| (index + 1) as f32, tokens_f32 * (tokens_f32 + 1.0) / 2.0),
+        Pooling::WeightedMean => {
+            let (first, last) = ((skip + 1) as f32, (skip + tokens) as f32);
+            weighted(&|index| (skip + index + 1) as f32, tokens_f32 * (first + last) / 2.0)
+        }
         Pooling::Max => {
             let mut most = states[..width].to_vec();
             for row in rows().skip(1) {
@@ -101,7 +106,18 @@ mod tests {
             (Pooling::WeightedMean, [5.0, 3.8]),
         ];
         for (pooling, vector) in expected {
-            assert_eq!(pool(pooling, &states, 2), vector, "{pooling:?}");
+            assert_eq!(pool(pooling, &states, 0, 2), vector, "{pooling:?}");
+        }
+        // Without a prefix of two tokens: weights began at 1 behind it.
+        let expected: [(Pooling, [f32; 2]); 5] = [
+            (Pooling::Cls, [5.0, 2.0]),
+            (Pooling::LastToken, [7.0, 8.0]),
+            (Pooling::Mean, [6.0, 5.0]),
+            (Pooling::Max, [7.0, 8.0]),
+            (Pooling::WeightedMean, [43.0 / 7.0, 38.0 / 7.0]),
+        ];
+        for (pooling, vector) in expected {
+            assert_eq!(pool(pooling, &states, 2, 2), vector, "{pooling:?}");
         }
         assert_eq!(normalize(vec![3.0, 4.0]), [0.6, 0.8]);
         assert_eq!(normalize(vec![0.0, 0.0]), [0.0, 0.0]);
