@@ -97,8 +97,8 @@ struct PromptsFile {
     default_prompt_name: Option<String>,
 }
 
-/// The names that sentence-transformers has given the encoder's settings over time.
-const ENCODER_FILES: [&str; 7] = [
+/// The names that sentence-transformers has given the encoder's settings over time; the first that is there counts.
+pub(crate) const ENCODER_FILES: [&str; 7] = [
     "sentence_bert_config.json",
     "sentence_roberta_config.json",
     "sentence_distilbert_config.json",

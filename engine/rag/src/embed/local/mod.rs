@@ -27,6 +27,7 @@ use super::{Arithmetic, Embedder, Embeddings, ModelInfo, Overflow, Role};
 use crate::error::{Error, Result};
 use crate::limits::TEXT_BYTES_MAX;
 pub(crate) use config::{Architecture, Family, activation, read as read_architecture};
+pub(crate) use directory::ENCODER_FILES;
 use directory::{Recipe, StepSettings};
 pub(crate) use encoder::Encoder;
 pub(crate) use files::{invalid, read_json, read_required};

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use ureq::Agent;
 
 use super::fetch::{Source, Task};
+use crate::embed::local::ENCODER_FILES;
 use crate::progress::Progress;
 
 /// Times that a file is asked for.
@@ -24,13 +25,9 @@ const TRIES_MAX: u32 = 4;
 const WAIT_FIRST: Duration = Duration::from_millis(500);
 /// Shards of one model.
 const SHARDS_MAX: usize = 1_000;
-/// Settings that a model may do without.
-const OPTIONAL: [&str; 4] = [
-    "config_sentence_transformers.json",
-    "sentence_bert_config.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-];
+/// Settings that a model may do without, beside those of the encoder ([`ENCODER_FILES`]).
+const OPTIONAL: [&str; 3] =
+    ["config_sentence_transformers.json", "tokenizer_config.json", "special_tokens_map.json"];
 
 /// The hub.
 pub(super) struct Hub {
@@ -111,6 +108,11 @@ impl Source for Hub {
         for name in OPTIONAL {
             let folder = if name.starts_with("config_") { "" } else { encoder.as_str() };
             pull.file(&join(folder, name), false)?;
+        }
+        for name in ENCODER_FILES {
+            if pull.file(&join(&encoder, name), false)? {
+                break;
+            }
         }
         pull.weights(&encoder)
     }

@@ -202,6 +202,23 @@ fn a_hub_model_is_fetched_once_and_verified_ever_after() {
     }
 }
 
+/// One of the names that these settings have had was asked for, and no other: so a model read longer texts than it was made for, and was another one
+/// than the same in a directory.
+#[test]
+fn settings_of_the_encoder_are_fetched_under_whichever_name_they_have() {
+    let server = StandIn::start(|request| {
+        let path = request.path.replace("sentence_roberta_config", "sentence_bert_config");
+        match request.path.ends_with("sentence_bert_config.json") {
+            true => Answer::new(404, "Entry not found"),
+            false => hub_answer(&Request { path, ..request.clone() }),
+        }
+    });
+    let setting = Setting::new();
+    let fetched = setting.models(&server.url, &[], false).load("org/tiny").unwrap();
+    let there = setting.models(NOWHERE, &[], true).load(tiny().to_str().unwrap()).unwrap();
+    assert_eq!((fetched.info().max_tokens, there.info().max_tokens), (20, 20));
+}
+
 #[test]
 fn a_broken_download_is_resumed() {
     let mut broken = false;
