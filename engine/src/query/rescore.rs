@@ -13,10 +13,16 @@ use super::run::{Found, Ranked, Run};
 pub(super) fn top(rescoring: &Rescoring<'_>, run: &Run<'_>, n: usize) -> Found {
     let first = rescoring.candidates.max(n);
     let mut candidates = first;
+    let mut before = Vec::new();
     loop {
         let from = rescoring.from.top(run, candidates);
         let ranked = rescoring.by.rank(run, &from.rows);
-        let is_over = from.is_whole || ranked.rows.len() >= n || run.watch.interrupted().is_some();
+        let is_cut = run.watch.interrupted().is_some();
+        if is_cut && ranked.rows.len() <= before.len() {
+            // What was ranked of fewer candidates is better than what is left of these.
+            return Found { rows: before, is_whole: false, exact: false };
+        }
+        let is_over = from.is_whole || ranked.rows.len() >= n || is_cut;
         if is_over || candidates >= run.live() {
             let mut rows = ranked.rows;
             let is_whole = from.is_whole && rows.len() <= n;
@@ -28,6 +34,7 @@ pub(super) fn top(rescoring: &Rescoring<'_>, run: &Run<'_>, n: usize) -> Found {
         {
             return all;
         }
+        before = ranked.rows;
         candidates *= 2;
     }
 }
@@ -46,11 +53,16 @@ fn all_scored(rescoring: &Rescoring<'_>, run: &Run<'_>, n: usize) -> Option<Foun
     let both = scored.rows.into_iter().zip(gives).filter(|(_, gives)| *gives);
     let both: Vec<Ranked> = both.map(|(row, _)| row).collect();
     let ranked = rescoring.by.rank(run, &both);
+    if run.watch.interrupted().is_some() {
+        // Some of them are missing.
+        return None;
+    }
     Some(Found { rows: ranked.rows, is_whole: true, exact: scored.exact && ranked.exact })
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::interrupt::cancelled_at;
     use crate::query::{Fuse, Nearest, Query, QueryResponse, Rescore, Source, TextQuery};
     use crate::{Analyzer, Db, Metric, Point, Schema, SparseVector};
 
@@ -107,5 +119,36 @@ mod tests {
         let (ids, runs) = ask(near(), LATE);
         assert_eq!((ids.len(), runs), (10, 4));
         assert!(ask(tea().all_terms().into(), RARE).1 > 1, "which rows have all words is not told");
+    }
+
+    /// What had been ranked was gone as soon as time ran out among the next candidates: with five of ten rows ranked, the answer had none.
+    #[test]
+    fn an_interruption_leaves_what_was_ranked_before_it() {
+        let db = Db::in_memory().unwrap();
+        let schema = Schema::builder(2).metric(Metric::L2).sparse("words").build().unwrap();
+        let rows = db.create_collection("rows", schema).unwrap();
+        // One row that can be scored is among the first, the others are behind many.
+        let row = |id: u64| {
+            let index = if id == 2 || (50..70).contains(&id) { LATE } else { RARE };
+            Point::new(id, [id as f32, 0.0]).with_vector("words", weights(index, 1.0))
+        };
+        rows.upsert((0..ROWS).map(row).collect()).unwrap();
+        let by = Nearest::new(weights(LATE, 1.0)).by("words");
+        let rescore = Rescore::new(Nearest::new([0.0, 0.0]).exact(), by).candidates(20);
+        let mut cut = 0;
+        for look in 1.. {
+            let query = Query::new(rescore.clone(), 10).explain().cancel(cancelled_at(look));
+            let response = rows.query(&query).unwrap();
+            let (ids, runs) = found(&response);
+            if response.stats.interrupted.is_none() {
+                assert_eq!((ids.len(), runs), (10, 3));
+                break;
+            }
+            if runs > 1 {
+                assert_eq!(ids.first().map(String::as_str), Some("2"), "look {look}");
+                cut += 1;
+            }
+        }
+        assert!(cut > 0, "later runs look, too");
     }
 }
