@@ -170,7 +170,8 @@ impl<'a> Grouping<'a> {
             }
             let run = self.run.narrowed(filter, &[Filter::Eq(group.field.clone(), value.clone())])?;
             let (rows, _) = self.top(&run, group.per_group);
-            if rows.len() > self.groups[place].rows.len() {
+            // A search that was cut short may lack the best rows, which are known.
+            if self.run.watch.interrupted().is_none() && rows.len() > self.groups[place].rows.len() {
                 self.groups[place].rows = rows;
             }
         }
@@ -182,14 +183,14 @@ impl<'a> Grouping<'a> {
         let Asked { group, k, .. } = self.asked;
         let run = self.run;
         let mut n = (k * group.per_group * 2).max(ROWS_MIN);
-        let mut fetched = 0;
+        let mut is_first = true;
         loop {
             let (rows, is_all) = self.top(run, n);
-            if run.watch.interrupted().is_some() && rows.len() < fetched {
-                // The groups of the search before this one, which was cut short, are better.
+            if run.watch.interrupted().is_some() && !is_first {
+                // The groups of the search before this one, which was cut short, are better: of this one the best may be missing.
                 return Ok(());
             }
-            fetched = rows.len();
+            is_first = false;
             self.groups.clear();
             self.places.clear();
             self.add(&rows, is_all);
@@ -267,7 +268,7 @@ impl<'a> Grouping<'a> {
 mod tests {
     use crate::interrupt::cancelled_at;
     use crate::query::{Fuse, Nearest, Query, QueryResponse, Source, TextQuery};
-    use crate::{Analyzer, Collection, Db, Metric, Point, Schema};
+    use crate::{Analyzer, Collection, Db, DbOptions, Metric, Point, Schema};
 
     /// Two rows a document, and one for it that no source gives.
     const DOCUMENTS: u64 = 1_000;
@@ -332,23 +333,55 @@ mod tests {
         }
     }
 
+    /// Looks at each answer that an interruption leaves once the first search is done; gives the whole one.
+    fn cut_later(rows: &Collection, query: &Query, each: impl Fn(&QueryResponse)) -> QueryResponse {
+        let mut cut = 0;
+        for look in 1.. {
+            let response = rows.query(&query.clone().cancel(cancelled_at(look))).unwrap();
+            if response.stats.interrupted.is_none() {
+                assert!(cut > 0, "later searches look, too");
+                return response;
+            }
+            if runs(&response) > 1 {
+                each(&response);
+                cut += 1;
+            }
+        }
+        unreachable!("the looks come to an end")
+    }
+
     #[test]
     fn an_interruption_leaves_the_groups_that_were_found_before_it() {
         let (_db, rows) = filled();
         // So far away that all rows are fetched.
         rows.upsert(vec![Point::new(9_000, [1e6, 0.0]).with("document", 0)]).unwrap();
-        let mut cut = 0;
-        for look in 1.. {
-            let query = grouped(3, "document", 3).cancel(cancelled_at(look));
-            let response = rows.query(&query).unwrap();
-            if response.stats.interrupted.is_none() {
-                break;
-            }
-            if runs(&response) > 1 {
-                assert_eq!(response.groups.len(), 3, "look {look}");
-                cut += 1;
-            }
-        }
-        assert!(cut > 0, "later searches look, too");
+        cut_later(&rows, &grouped(3, "document", 3), |response| assert_eq!(response.groups.len(), 3));
+        // Of a fusion, one source may have given all that it was asked for, and the next one nothing.
+        let by_words = Point::without_vector(8_000).with("title", "storm").with("document", 5_000);
+        rows.upsert(vec![by_words]).unwrap();
+        let sources: [Source; 2] = [Nearest::new([0.0, 0.0]).exact().into(), TextQuery::new("storm").into()];
+        let query = Query::new(Fuse::reciprocal_rank(sources), 2).group("document", 3).explain();
+        cut_later(&rows, &query, |response| {
+            assert_eq!(ids(response), [vec!["0", "1"], vec!["8000"]]);
+        });
+    }
+
+    /// A group's best row lay in the segment that is searched last, and gave way to more rows of the group that were farther.
+    #[test]
+    fn an_interruption_leaves_a_group_its_best_row() {
+        let options = DbOptions { background: false, ..DbOptions::default() };
+        let db = Db::in_memory_with(options).unwrap();
+        let schema = Schema::builder(2).metric(Metric::L2).build().unwrap();
+        let rows = db.create_collection("rows", schema).unwrap();
+        let point = |id: u64, document: i64| Point::new(id, [id as f32, 0.0]).with("document", document);
+        rows.upsert((1_000..1_200).map(|id| point(id, if id < 1_005 { 0 } else { 2 })).collect()).unwrap();
+        db.flush().unwrap();
+        rows.upsert((0..80).map(|id| point(id, i64::from(id > 0))).collect()).unwrap();
+        let query = Query::new(Nearest::new([0.0, 0.0]).exact(), 2).group("document", 3).explain();
+        let whole = cut_later(&rows, &query, |response| {
+            let best: Vec<String> = ids(response).into_iter().map(|mut group| group.swap_remove(0)).collect();
+            assert_eq!(best, ["0", "1"]);
+        });
+        assert_eq!(ids(&whole), [["0", "1000", "1001"], ["1", "2", "3"]]);
     }
 }
