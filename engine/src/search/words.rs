@@ -44,13 +44,7 @@ impl<'a> WordsSearch<'a> {
         // A query that is of stop words alone has no terms that would be too many.
         check_limit("fields", "FIELDS_MAX", FIELDS_MAX, request.fields.len())?;
         let asked = fields_of(view, request.fields)?;
-        let query = |(_, analyzer, boost): &(FieldId, Analyzer, f32)| FieldQuery {
-            boost: *boost,
-            terms: Analysis::new(*analyzer).query(request.text),
-        };
-        let fields: Vec<FieldQuery> = asked.iter().map(query).collect();
-        let terms = fields.iter().map(|field| field.terms.terms.len()).sum();
-        check_limit("query", "QUERY_TERMS_MAX", QUERY_TERMS_MAX, terms)?;
+        let fields = analysed(&asked, request.text)?;
         let pieces =
             view.segments.iter().enumerate().flat_map(|(at, segment)| pieces_of(at, segment, &asked));
         let pieces = Pieces { view, pieces: pieces.collect() };
@@ -97,6 +91,23 @@ fn fields_of(view: &ViewState, fields: &[(String, f32)]) -> Result<Vec<(FieldId,
         Ok((field, analyzer, *boost))
     };
     fields.iter().map(of).collect()
+}
+
+/// What is asked of each field. A text has as many terms as it likes, so those of a field are counted before the next one's are made, and it is analysed
+/// once for all fields that are analysed alike.
+fn analysed(asked: &[(FieldId, Analyzer, f32)], text: &str) -> Result<Vec<FieldQuery>> {
+    let (mut fields, mut count): (Vec<FieldQuery>, usize) = (Vec::with_capacity(asked.len()), 0);
+    for (_, analyzer, boost) in asked {
+        let known = asked.iter().zip(&fields).find(|((_, of, _), _)| of == analyzer);
+        let terms = match known {
+            Some((_, field)) => field.terms.clone(),
+            None => Analysis::new(*analyzer).query(text),
+        };
+        count += terms.terms.len();
+        check_limit("query", "QUERY_TERMS_MAX", QUERY_TERMS_MAX, count)?;
+        fields.push(FieldQuery { boost: *boost, terms });
+    }
+    Ok(fields)
 }
 
 /// The pieces of a segment: all fields have the same, as their rows are indexed together.

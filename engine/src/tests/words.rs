@@ -252,4 +252,7 @@ fn what_cannot_be_searched_is_named() {
     assert!(refused(&[("title".into(), f32::NAN)], "x").starts_with("fields.title"));
     let many: Vec<String> = (0..2_000).map(|number| format!("x{number}y")).collect();
     assert!(refused(&[], &many.join(" ")).contains("QUERY_TERMS_MAX"));
+    // Terms were made for all fields before they were counted: of a text of a megabyte and 256 fields, gigabytes.
+    let fields = vec![("title".to_owned(), 1.0_f32); 256];
+    assert_eq!(refused(&fields, &many.join(" ")), refused(&fields[..1], &many.join(" ")));
 }
