@@ -66,6 +66,8 @@ pub const EXAMPLES_MAX: usize = 256;
 pub const GROUPS_MAX: usize = 1_000;
 /// Rows of one group.
 pub const GROUP_ROWS_MAX: usize = 1_000;
+/// Bytes of the values of the groups of one query, together.
+pub const GROUP_BYTES_MAX: usize = 64 << 20;
 /// Values that one facet lists.
 pub const FACET_VALUES_MAX: usize = 10_000;
 /// Bytes of the values that one facet lists, together.

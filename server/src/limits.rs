@@ -78,6 +78,7 @@
 //! | [`EXAMPLES_MAX`] | 256 | INVALID_ARGUMENT |
 //! | [`GROUPS_MAX`] | 1,000 | INVALID_ARGUMENT |
 //! | [`GROUP_ROWS_MAX`] | 1,000 of a group | INVALID_ARGUMENT |
+//! | [`GROUP_BYTES_MAX`] | 64 MiB of the values of a query's groups together | INVALID_ARGUMENT |
 //! | [`FACET_VALUES_DEFAULT`] | 10 where no number is asked for | none |
 //! | [`FACET_VALUES_MAX`] | 10,000 | INVALID_ARGUMENT |
 //! | [`FACET_BYTES_MAX`] | 64 MiB of these values together | INVALID_ARGUMENT |

@@ -20,6 +20,7 @@ use super::request::Group;
 use super::run::{Found, Ranked, Run};
 use crate::error::Result;
 use crate::interrupt::POLL_DISTANCES;
+use crate::limits::{GROUP_BYTES_MAX, check_limit};
 use crate::payload::{FieldId, FieldType, Filter, Value, ValueRef};
 use crate::vectors::Slot;
 
@@ -33,6 +34,8 @@ pub(super) struct Grouping<'a> {
     asked: Asked<'a>,
     groups: Vec<Filling>,
     places: HashMap<Key, usize>,
+    /// Of the groups' values.
+    bytes: usize,
     exact: bool,
 }
 
@@ -83,7 +86,7 @@ pub(super) type Groups = (Vec<(Value, Vec<Ranked>)>, bool);
 
 impl<'a> Grouping<'a> {
     pub(super) fn new(run: &'a Run<'a>, node: &'a Node<'a>, asked: Asked<'a>) -> Self {
-        Self { run, node, asked, groups: Vec::new(), places: HashMap::new(), exact: true }
+        Self { run, node, asked, groups: Vec::new(), places: HashMap::new(), bytes: 0, exact: true }
     }
 
     /// Finds them.
@@ -112,26 +115,34 @@ impl<'a> Grouping<'a> {
     }
 
     /// Puts rows into groups, of which there are `k` at most.
-    fn add(&mut self, rows: &[Ranked], is_whole: bool) {
+    ///
+    /// # Errors
+    /// [`Error::Limit`](crate::Error::Limit) if their values are too much in memory together: each may be a whole text.
+    fn add(&mut self, rows: &[Ranked], is_whole: bool) -> Result<()> {
         for row in rows {
             let segment = &self.run.view.segments[row.segment];
             let Some(value) = segment.value(row.slot.0, self.asked.field.0) else { continue };
             match value.to_value() {
                 Value::Strings(texts) => {
                     let texts: BTreeSet<String> = texts.into_iter().collect();
-                    texts.into_iter().for_each(|text| self.add_to(Value::String(text), row, is_whole));
+                    for text in texts {
+                        self.add_to(Value::String(text), row, is_whole)?;
+                    }
                 }
-                value => self.add_to(value, row, is_whole),
+                value => self.add_to(value, row, is_whole)?,
             }
         }
+        Ok(())
     }
 
-    fn add_to(&mut self, value: Value, row: &Ranked, is_whole: bool) {
-        let Some(key) = Key::of(&value) else { return };
+    fn add_to(&mut self, value: Value, row: &Ranked, is_whole: bool) -> Result<()> {
+        let Some(key) = Key::of(&value) else { return Ok(()) };
         let place = match self.places.get(&key) {
             Some(place) => *place,
-            None if self.groups.len() == self.asked.k => return,
+            None if self.groups.len() == self.asked.k => return Ok(()),
             None => {
+                self.bytes += value.size_bytes();
+                check_limit("group", "GROUP_BYTES_MAX", GROUP_BYTES_MAX, self.bytes)?;
                 self.places.insert(key, self.groups.len());
                 self.groups.push(Filling { value, rows: Vec::new(), is_whole });
                 self.groups.len() - 1
@@ -141,6 +152,7 @@ impl<'a> Grouping<'a> {
         if rows.len() < self.asked.group.per_group {
             rows.push(*row);
         }
+        Ok(())
     }
 
     /// Looks for rows of no group found so far; whether there may be more groups to find.
@@ -154,7 +166,7 @@ impl<'a> Grouping<'a> {
         let run = self.run.narrowed(filter, &more)?;
         let missing = k - self.groups.len();
         let (rows, is_all) = self.top(&run, (missing * group.per_group * 2).max(ROWS_MIN));
-        self.add(&rows, is_all);
+        self.add(&rows, is_all)?;
         // Rows of no group known that bring none are damaged: they would only come again.
         let has_more = self.groups.len() > k - missing;
         Ok(!is_all && has_more && self.groups.len() < k)
@@ -193,7 +205,8 @@ impl<'a> Grouping<'a> {
             is_first = false;
             self.groups.clear();
             self.places.clear();
-            self.add(&rows, is_all);
+            self.bytes = 0;
+            self.add(&rows, is_all)?;
             let is_full =
                 self.groups.len() == k && self.groups.iter().all(|found| found.rows.len() == group.per_group);
             if is_all || is_full || n >= run.live() || self.is_exhausted(&rows)? {
@@ -265,123 +278,4 @@ impl<'a> Grouping<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::interrupt::cancelled_at;
-    use crate::query::{Fuse, Nearest, Query, QueryResponse, Source, TextQuery};
-    use crate::{Analyzer, Collection, Db, DbOptions, Metric, Point, Schema};
-
-    /// Two rows a document, and one for it that no source gives.
-    const DOCUMENTS: u64 = 1_000;
-
-    fn row(id: u64) -> Point {
-        let title = if id.is_multiple_of(2) { "tea" } else { "rain" };
-        let point = Point::new(id, [id as f32, 0.0]).with("title", title).with("kind", (id % 3) as i64);
-        let point = point.with("document", (id / 2) as i64).with("documents", vec![format!("d{}", id / 2)]);
-        point.with("kinds", vec![format!("k{}", id % 3)])
-    }
-
-    fn filled() -> (Db, Collection) {
-        let db = Db::in_memory().unwrap();
-        let schema = Schema::builder(2).metric(Metric::L2).text("title", Analyzer::English).build().unwrap();
-        let rows = db.create_collection("rows", schema).unwrap();
-        rows.upsert((0..2 * DOCUMENTS).map(row).collect()).unwrap();
-        let bare = |at: u64| Point::without_vector(10_000 + at).with("document", at as i64);
-        rows.upsert((0..DOCUMENTS).map(bare).collect()).unwrap();
-        (db, rows)
-    }
-
-    /// By words and a vector together.
-    fn grouped(k: usize, field: &str, per_group: usize) -> Query {
-        let sources: [Source; 2] = [Nearest::new([0.0, 0.0]).exact().into(), TextQuery::new("tea").into()];
-        Query::new(Fuse::reciprocal_rank(sources), k).group(field, per_group).explain()
-    }
-
-    fn ids(response: &QueryResponse) -> Vec<Vec<String>> {
-        let groups = response.groups.iter();
-        groups.map(|group| group.hits.iter().map(|hit| hit.point.id.to_string()).collect()).collect()
-    }
-
-    /// How often the fusion ran.
-    fn runs(response: &QueryResponse) -> u64 {
-        response.explain.as_ref().and_then(|explain| explain.stages.last()).map_or(0, |stage| stage.runs)
-    }
-
-    /// Grouping what words and vectors find fetched every row wherever a document had fewer rows than were wanted of it, or a field fewer
-    /// values than groups were wanted.
-    #[test]
-    fn groups_that_have_all_their_rows_are_not_filled_up_with_all_rows() {
-        let (_db, rows) = filled();
-        let ask =
-            |k: usize, field: &str, per_group: usize| rows.query(&grouped(k, field, per_group)).unwrap();
-        for field in ["document", "documents"] {
-            let found = ask(3, field, 3);
-            assert_eq!(ids(&found), [["0", "1"], ["2", "3"], ["4", "5"]], "{field}");
-            assert_eq!(runs(&found), 1, "{field}");
-        }
-        for field in ["kind", "kinds"] {
-            let found = ask(10, field, 2);
-            assert_eq!(ids(&found), [["0", "6"], ["2", "8"], ["4", "10"]], "{field}");
-            assert_eq!(runs(&found), 1, "{field}");
-        }
-        // What lies behind all others is found nevertheless: a row of a group, and a group.
-        let late = row(9_001).with("kind", 7).with("kinds", vec!["k1".to_owned(), "k7".to_owned()]);
-        rows.upsert(vec![Point::new(9_000, [1e6, 0.0]).with("document", 0), late]).unwrap();
-        let found = ask(3, "document", 3);
-        assert_eq!(ids(&found), [vec!["0", "1", "9000"], vec!["2", "3"], vec!["4", "5"]]);
-        for field in ["kind", "kinds"] {
-            assert_eq!(ids(&ask(10, field, 2))[3], ["9001"], "{field}");
-        }
-    }
-
-    /// Looks at each answer that an interruption leaves once the first search is done; gives the whole one.
-    fn cut_later(rows: &Collection, query: &Query, each: impl Fn(&QueryResponse)) -> QueryResponse {
-        let mut cut = 0;
-        for look in 1.. {
-            let response = rows.query(&query.clone().cancel(cancelled_at(look))).unwrap();
-            if response.stats.interrupted.is_none() {
-                assert!(cut > 0, "later searches look, too");
-                return response;
-            }
-            if runs(&response) > 1 {
-                each(&response);
-                cut += 1;
-            }
-        }
-        unreachable!("the looks come to an end")
-    }
-
-    #[test]
-    fn an_interruption_leaves_the_groups_that_were_found_before_it() {
-        let (_db, rows) = filled();
-        // So far away that all rows are fetched.
-        rows.upsert(vec![Point::new(9_000, [1e6, 0.0]).with("document", 0)]).unwrap();
-        cut_later(&rows, &grouped(3, "document", 3), |response| assert_eq!(response.groups.len(), 3));
-        // Of a fusion, one source may have given all that it was asked for, and the next one nothing.
-        let by_words = Point::without_vector(8_000).with("title", "storm").with("document", 5_000);
-        rows.upsert(vec![by_words]).unwrap();
-        let sources: [Source; 2] = [Nearest::new([0.0, 0.0]).exact().into(), TextQuery::new("storm").into()];
-        let query = Query::new(Fuse::reciprocal_rank(sources), 2).group("document", 3).explain();
-        cut_later(&rows, &query, |response| {
-            assert_eq!(ids(response), [vec!["0", "1"], vec!["8000"]]);
-        });
-    }
-
-    /// A group's best row lay in the segment that is searched last, and gave way to more rows of the group that were farther.
-    #[test]
-    fn an_interruption_leaves_a_group_its_best_row() {
-        let options = DbOptions { background: false, ..DbOptions::default() };
-        let db = Db::in_memory_with(options).unwrap();
-        let schema = Schema::builder(2).metric(Metric::L2).build().unwrap();
-        let rows = db.create_collection("rows", schema).unwrap();
-        let point = |id: u64, document: i64| Point::new(id, [id as f32, 0.0]).with("document", document);
-        rows.upsert((1_000..1_200).map(|id| point(id, if id < 1_005 { 0 } else { 2 })).collect()).unwrap();
-        db.flush().unwrap();
-        rows.upsert((0..80).map(|id| point(id, i64::from(id > 0))).collect()).unwrap();
-        let query = Query::new(Nearest::new([0.0, 0.0]).exact(), 2).group("document", 3).explain();
-        let whole = cut_later(&rows, &query, |response| {
-            let best: Vec<String> = ids(response).into_iter().map(|mut group| group.swap_remove(0)).collect();
-            assert_eq!(best, ["0", "1"]);
-        });
-        assert_eq!(ids(&whole), [["0", "1000", "1001"], ["1", "2", "3"]]);
-    }
-}
+mod tests;

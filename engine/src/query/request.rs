@@ -169,7 +169,8 @@ impl Query {
 /// if so many match. More rows are looked at until that holds, or there are no others of these groups, nor other groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
-    /// A field of any type but places and JSON.
+    /// A field of any type but places and JSON. The values of the groups that are found have [`GROUP_BYTES_MAX`](crate::limits::GROUP_BYTES_MAX)
+    /// together at most.
     pub field: String,
     /// Rows of a group, 1 to [`GROUP_ROWS_MAX`](crate::limits::GROUP_ROWS_MAX); with `k` groups,
     /// [`K_MAX`](crate::limits::K_MAX) together.
