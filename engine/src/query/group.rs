@@ -15,7 +15,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::node::Node;
+use super::node::{Node, Scores};
 use super::request::Group;
 use super::run::{Found, Ranked, Run};
 use crate::error::Result;
@@ -95,6 +95,7 @@ impl<'a> Grouping<'a> {
         if self.node.is_leaf() && self.asked.field.1 != FieldType::Strings {
             while self.more_groups()? {}
             self.fill()?;
+            self.sort();
         } else {
             self.widen()?;
         }
@@ -188,6 +189,20 @@ impl<'a> Grouping<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Puts the groups in the order of their best rows: a walk may miss a row that a later one finds.
+    fn sort(&mut self) {
+        let scores = self.node.scores(self.run.view);
+        // What is in the order of a field is not walked to.
+        if scores == Scores::Absent {
+            return;
+        }
+        let mut best: Vec<Ranked> =
+            self.groups.iter().filter_map(|group| group.rows.first().copied()).collect();
+        self.run.sort(&mut best, scores);
+        let places: HashMap<(usize, Slot), usize> = best.iter().map(Ranked::key).zip(0..).collect();
+        self.groups.sort_by_key(|group| group.rows.first().and_then(|row| places.get(&row.key()).copied()));
     }
 
     /// Fetches more and more rows, until the groups are full or more would add nothing to them.

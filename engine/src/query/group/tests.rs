@@ -1,7 +1,11 @@
 //! Groups: what it takes to fill them, and what an interruption and a limit leave of them.
 
-use crate::interrupt::cancelled_at;
-use crate::query::{Fuse, Names, Nearest, Query, QueryResponse, Select, Source, TextQuery};
+use super::super::resolve::{kinds, resolve};
+use super::super::run::{Journal, Ranked, Run};
+use super::{Asked, Grouping};
+use crate::interrupt::{Watch, cancelled_at};
+use crate::limits::GROUP_BYTES_MAX;
+use crate::query::{Fuse, Group, Nearest, Query, QueryResponse, Source, TextQuery};
 use crate::{Analyzer, Collection, Db, DbOptions, Metric, Point, Schema};
 
 /// Two rows a document, and one for it that no source gives.
@@ -118,21 +122,41 @@ fn an_interruption_leaves_a_group_its_best_row() {
     assert_eq!(ids(&whole), [["0", "1000", "1001"], ["1", "2", "3"]]);
 }
 
+/// Runs with three groups to be found by their documents, of one row each, and with the best row of each.
+fn with_groups(test: impl FnOnce(Grouping<'_>, [Ranked; 3])) {
+    let (_db, rows) = filled();
+    let state = rows.view().state;
+    let (watch, journal) = (Watch::default(), Journal::new(false));
+    let run = Run::new(&state, None, &watch, &journal).unwrap();
+    let node = resolve(&state, &Nearest::new([0.0, 0.0]).exact().into()).unwrap();
+    let group = Group { field: "document".to_owned(), per_group: 1 };
+    let field = kinds(&state, "group", &group.field).unwrap();
+    let asked = Asked { filter: None, threshold: None, group: &group, field, k: 3 };
+    let found = node.top(&run, 6).rows;
+    test(Grouping::new(&run, &node, asked), [found[0], found[2], found[4]]);
+}
+
 /// A thousand groups by a field of long texts were as many copies of these in memory.
 #[test]
-fn groups_by_whole_texts_are_bounded() {
-    let db = Db::in_memory().unwrap();
-    let rows = db.create_collection("rows", Schema::new(2).unwrap()).unwrap();
-    for id in 0..65_u64 {
-        let text = format!("{id:02}{}", "x".repeat((1 << 20) - 2));
-        rows.upsert(vec![Point::new(id, [1.0, id as f32]).with("text", text)]).unwrap();
-    }
-    let nothing = Select { fields: Names::None, vectors: Names::None };
-    let ask = |k: usize| {
-        let query = Query::nearest([1.0, 0.0], k).select(nothing.clone()).group("text", 1);
-        rows.query(&query).map(|found| found.groups.len())
-    };
-    assert_eq!(ask(64).unwrap(), 64);
-    let error = ask(65).unwrap_err().to_string();
-    assert_eq!(error, "group: 68157440 is beyond the limit GROUP_BYTES_MAX = 67108864");
+fn values_of_groups_are_bounded() {
+    with_groups(|mut grouping, [first, second, _]| {
+        // There is room for one more.
+        grouping.bytes = GROUP_BYTES_MAX - size_of::<i64>();
+        grouping.add(&[first], false).unwrap();
+        let error = grouping.add(&[first, second], false).unwrap_err().to_string();
+        assert_eq!(error, "group: 67108872 is beyond the limit GROUP_BYTES_MAX = 67108864");
+    });
+}
+
+/// What a walk had missed and a later one found came behind all that the first one had found.
+#[test]
+fn groups_are_in_the_order_of_their_best_rows_whichever_was_found_first() {
+    with_groups(|mut grouping, [first, second, third]| {
+        for row in [second, first, third] {
+            grouping.add(&[row], false).unwrap();
+        }
+        grouping.sort();
+        let best: Vec<Ranked> = grouping.groups.iter().map(|group| group.rows[0]).collect();
+        assert_eq!(best, [first, second, third]);
+    });
 }
