@@ -176,6 +176,7 @@ pub struct SearchStats {
     /// Whether every matching row was compared by its vector, not by a code alone, so that the answer is exact.
     pub exact: bool,
     /// Why the search ended early, if it did. Then nearer rows may be missing, and there may be fewer than asked for
-    /// although more match; those that are there have exact scores and the right order.
+    /// although more match; those that are there have exact scores and the right order, but in a [fusion](crate::query::Fuse) those of what its
+    /// sources had by then.
     pub interrupted: Option<Interrupted>,
 }
