@@ -93,11 +93,11 @@ impl OperationKinds {
     }
 }
 
-/// The engine pages by a limit and a cursor.
-pub(super) fn in_page(error: Error) -> Error {
+/// The engine pages by a limit and a cursor, which the field `begins_behind` of the request gave it.
+pub(super) fn in_page(error: Error, begins_behind: &str) -> Error {
     renamed(error, |field| match field {
         "limit" => "page_size".to_owned(),
-        "after" => "page_token".to_owned(),
+        "after" => begins_behind.to_owned(),
         _ => match field.strip_prefix("order.") {
             Some(rest) => format!("order_by.{rest}"),
             None => field.to_owned(),
@@ -126,8 +126,10 @@ mod tests {
         assert_eq!(told(kinds.name(invalid("points[1].payload.a"))), "operations[1].update.set.a: wrong");
         assert_eq!(told(kinds.name(invalid("points[2].id"))), "operations[2].delete: wrong");
         assert_eq!(told(kinds.name(invalid("points"))), "operations: wrong");
-        assert_eq!(told(in_page(invalid("after"))), "page_token: wrong");
-        assert_eq!(told(in_page(invalid("order.year"))), "order_by.year: wrong");
+        for begins_behind in ["page_token", "after_id"] {
+            assert_eq!(told(in_page(invalid("after"), begins_behind)), format!("{begins_behind}: wrong"));
+        }
+        assert_eq!(told(in_page(invalid("order.year"), "page_token")), "order_by.year: wrong");
         assert_eq!(told(at_places(invalid("points[1].vector"), &[0, 4])), "points[4].vector: wrong");
         assert_eq!(told(at_places(invalid("points"), &[0, 4])), "points: wrong");
     }

@@ -136,12 +136,13 @@ impl PointsService for Services {
         let mut budget = self.budget();
         let scroll = move |rag: &Rag| {
             let view = reading.collection(rag, &request.collection)?.view();
+            let begins_behind = if request.after_id.is_some() { "after_id" } else { "page_token" };
             let (mut request, size, list) = convert::scroll(request)?;
             let with_vectors = request.with_vectors;
             let mut points = Vec::new();
             loop {
                 request.limit = READ_SLICE.min(size - points.len());
-                let page = view.scroll(&request).map_err(in_page)?;
+                let page = view.scroll(&request).map_err(|error| in_page(error, begins_behind))?;
                 for point in page.points {
                     points.push(budget.spend(convert::point(point, with_vectors))?);
                 }

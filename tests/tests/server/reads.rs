@@ -145,6 +145,15 @@ async fn readings_that_are_wrong_are_named() {
             "INVALID_FIELD",
             "after_id",
         ),
+        // A token was named, which is not in the request.
+        (
+            v1::ScrollPointsRequest {
+                after_id: Some(v1::PointId { id: Some(v1::point_id::Id::Text(String::new())) }),
+                ..scroll.clone()
+            },
+            "INVALID_FIELD",
+            "after_id",
+        ),
         (
             v1::ScrollPointsRequest { order_by: order("colour"), ..scroll.clone() },
             "UNKNOWN_PAYLOAD_FIELD",
