@@ -37,7 +37,13 @@ impl SearchService for Services {
         let unset = || status::invalid("query", "it is not set");
         let query = request.into_inner().query.ok_or_else(unset)?;
         // What is returned of its points is of no account here.
-        let query = QueryRequest { explain: true, without_payload: true, ..query };
+        let query = QueryRequest {
+            explain: true,
+            without_payload: true,
+            with_vectors: false,
+            vectors: Vec::new(),
+            ..query
+        };
         let answer = self.answer_query(query).await?;
         Ok(Response::new(ExplainResponse {
             hits: convert::count(hits_in(&answer)),

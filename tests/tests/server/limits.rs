@@ -46,6 +46,13 @@ async fn an_answer_beyond_the_limit_is_refused() {
         20
     );
     assert_eq!(client.query(Query::vector("c", [1.0, 1.0], 5)).await.unwrap().hits.len(), 5);
+    // One that is explained answers with none of its points, and was refused for their vectors.
+    client.create_collection(CreateCollection::with_dimension("wide", 8_192)).await.unwrap();
+    let points = (1..=40u64).map(|number| Point::new(number, vec![number as f32; 8_192]));
+    client.upsert_points("wide", points).await.unwrap();
+    let query = || Query::vector("wide", vec![1.0; 8_192], 40).exact(true).with_vectors();
+    assert_eq!(client.query(query()).await.unwrap_err().reason(), Some("RESPONSE_TOO_LARGE"));
+    assert!(client.explain(query()).await.unwrap().exact);
     server.stop().await;
 }
 
