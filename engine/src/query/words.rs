@@ -43,3 +43,36 @@ impl Words<'_> {
         ranked
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::query::{Nearest, Query, Source, TextQuery};
+    use crate::{Analyzer, CancelToken, Db, Point, Schema, SparseVector};
+
+    /// The lists of all terms were read in every segment, however long ago the time was over.
+    #[test]
+    fn who_is_cancelled_reads_no_lists() {
+        let db = Db::in_memory().unwrap();
+        let schema = Schema::builder(2).text("title", Analyzer::English).sparse("words").build().unwrap();
+        let rows = db.create_collection("rows", schema).unwrap();
+        let words = || SparseVector { indices: vec![3], values: vec![1.0] };
+        let point = |id: u64| Point::new(id, [1.0, 0.0]).with("title", "tea").with_vector("words", words());
+        rows.upsert((0..9).map(point).collect()).unwrap();
+        let sources: [Source; 3] = [
+            TextQuery::new("tea").into(),
+            TextQuery::new("tea").all_terms().into(),
+            Nearest::new(words()).by("words").into(),
+        ];
+        for source in sources {
+            let postings = |token: CancelToken| {
+                let query = Query::new(source.clone(), 3).explain().cancel(token);
+                let response = rows.query(&query).unwrap();
+                (response.hits.len(), response.explain.unwrap().stages[0].postings)
+            };
+            assert_eq!(postings(CancelToken::new()), (3, 9), "{source:?}");
+            let token = CancelToken::new();
+            token.cancel();
+            assert_eq!(postings(token), (0, 0), "{source:?}");
+        }
+    }
+}

@@ -179,6 +179,7 @@ impl<'a> TextSearch<'a> {
     /// The best `k` rows; with `all_terms` of those that have all terms of the query in one of its fields.
     pub(crate) fn best(&self, k: usize, all_terms: bool, watch: &Watch) -> Answer {
         Answer::of(self.parts, k, |part, top| match self.parts[part].allowed() {
+            _ if watch.poll() => 0,
             Allowed::Few(mut slots) => {
                 if all_terms {
                     slots = self.having_all_among(part, &slots);
@@ -361,6 +362,7 @@ impl<'a> SparseSearch<'a> {
     /// The best `k` rows of those that have a dimension of the query.
     pub(crate) fn best(&self, k: usize, watch: &Watch) -> Answer {
         Answer::of(self.parts, k, |part, top| match self.parts[part].allowed() {
+            _ if watch.poll() => 0,
             Allowed::Few(slots) => self.parts[part].take(&slots, self.clauses(part), top),
             Allowed::Many(admitted) => {
                 scan(&self.parts[part], (admitted, None), watch, |scan| scan.run(self.clauses(part), top))

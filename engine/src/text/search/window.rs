@@ -55,8 +55,15 @@ impl Scan<'_> {
         clauses: Vec<Clause<'_, W>>,
         top: &mut Top<W::Score>,
     ) -> u64 {
-        let mut clauses: Vec<_> =
-            clauses.into_iter().map(|clause| Searched::new(clause, self.rows)).collect();
+        let mut searched: Vec<Searched<'_, W>> = Vec::with_capacity(clauses.len());
+        for clause in clauses {
+            // Short lists are read whole, and a query may have thousands of them.
+            if self.watch.poll() {
+                return searched.iter().map(|clause| clause.read).sum();
+            }
+            searched.push(Searched::new(clause, self.rows));
+        }
+        let mut clauses = searched;
         let windows = (self.rows as usize).div_ceil(WINDOW);
         let bound = |window: usize| {
             clauses.iter().fold(W::Score::ZERO, |sum, clause| sum.plus(clause.bounds[window]))
