@@ -38,6 +38,8 @@ use crate::at_once::AtOnce;
 
 /// Bytes that HTTP/2 begins with, whoever speaks it.
 const PREFACE_BYTES: usize = 24;
+/// How long nothing is accepted after the system refused to (no file descriptors are left).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Bytes that are put together to one write.
 const WRITE_BYTES: usize = 16 << 10;
 /// How often a flush is put off at most for calls that are to run: once in a turn of the runtime's, and once more for each call that comes in it.
@@ -53,6 +55,12 @@ pub(crate) trait Remote {
     fn remote(&self) -> Option<SocketAddr>;
 }
 
+/// Says that the system refused to accept a connection at a port, and waits for a moment before it is asked again.
+pub(crate) async fn pause_accepting(port: &str, error: &io::Error) {
+    tracing::warn!(%error, "the {port} port cannot accept a connection; of too many open files, raise the limit (ulimit -n)");
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+}
+
 /// Some connections, so many at a time at most, each of which begins within the patience.
 pub(crate) fn bounded<S, IO>(
     incoming: S,
@@ -64,14 +72,16 @@ where
     IO: AsyncWrite + Remote + Send,
 {
     futures_util::stream::unfold((incoming, Places::new(max)), move |(mut incoming, places)| async move {
-        let accepted = match incoming.next().await? {
-            Ok(inner) => {
-                let place = places.take(inner.remote()).await;
-                Ok(Connection::new(inner, place, patience))
+        let inner = loop {
+            match incoming.next().await? {
+                Ok(inner) => break inner,
+                // Told of it, tonic would ask for the next one at once, again and again, and say nothing.
+                Err(error) => pause_accepting("gRPC", &error).await,
             }
-            Err(error) => Err(error),
         };
-        Some((accepted, (incoming, places)))
+        let place = places.take(inner.remote()).await;
+        let connection = Connection::new(inner, place, patience);
+        Some((Ok::<_, io::Error>(connection), (incoming, places)))
     })
 }
 

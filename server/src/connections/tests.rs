@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tonic::body::Body;
 
 use super::*;
+use crate::logs::lines::Lines;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -31,6 +32,21 @@ async fn one_too_many_waits_for_another_to_end() {
     assert!(tokio::time::timeout(10 * PATIENCE, incoming.next()).await.is_err(), "there is no place");
     drop(first);
     assert!(incoming.next().await.unwrap().is_ok());
+}
+
+/// Without TLS the system was asked again at once, for as long as it had no file descriptors, and nobody was told.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_accepted_is_told_and_tried_again_after_a_pause() {
+    let (_client, server) = tokio::io::duplex(64);
+    let failed = |why: &'static str| Err(io::Error::other(why));
+    let servers = [failed("no file descriptors"), failed("still none"), Ok(server)];
+    let (lines, began) = (Lines::begin(), tokio::time::Instant::now());
+    let mut incoming = pin!(bounded(tokio_stream::iter(servers), 1, PATIENCE));
+    assert!(incoming.next().await.unwrap().is_ok());
+    assert!(began.elapsed() >= 2 * ACCEPT_PAUSE, "{:?}", began.elapsed());
+    let text = lines.text();
+    assert_eq!(text.matches("cannot accept a connection").count(), 2, "{text}");
+    assert!(incoming.next().await.is_none());
 }
 
 /// Reads what HTTP/2 begins with, and then that there is no more; says goodbye.

@@ -22,13 +22,11 @@ use tower::Service as _;
 use super::Stage;
 use super::sending::holding;
 use super::stall::Stalling;
-use crate::connections::{Peer, Place, Places};
+use crate::connections::{Peer, Place, Places, pause_accepting};
 use crate::tls::{Connection, Tls, handshake};
 
 /// Bytes that a connection buffers, and so the most that a request's headers may have.
 const BUFFER_BYTES_MAX: usize = 64 << 10;
-/// How long nothing is accepted after the system refused to (no file descriptors are left).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What is for everybody, and so makes a connection of no use.
 const OPEN: [&str; 2] = ["/healthz", "/readyz"];
 
@@ -69,8 +67,7 @@ pub(super) async fn serve(
         let (stream, place) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(%error, "the HTTP port cannot accept a connection; of too many open files, raise the limit (ulimit -n)");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                pause_accepting("HTTP", &error).await;
                 continue;
             }
         };

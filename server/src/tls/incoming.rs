@@ -6,7 +6,6 @@
 //! ends for another: who connects and says nothing has one for seconds, and as many as there are places would keep everybody out.
 
 use std::io;
-use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
 use tokio::net::TcpStream;
@@ -15,11 +14,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::TcpIncoming;
 
 use super::{Connection, Tls, handshake};
-use crate::connections::{Place, Places};
+use crate::connections::{Place, Places, pause_accepting};
 use crate::limits::TLS_HANDSHAKES_MAX;
 
-/// How long nothing is accepted after the system refused to (no file descriptors are left).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Connections that are ready and not yet taken; tonic takes them at once, if there is a place.
 const READY_MAX: usize = 16;
 
@@ -48,8 +45,7 @@ async fn accept_all(mut incoming: TcpIncoming, tls: Tls, ready: mpsc::Sender<io:
         let (stream, place) = match accepted {
             Some(Ok(accepted)) => accepted,
             Some(Err(error)) => {
-                tracing::warn!(%error, "the gRPC port cannot accept a connection; of too many open files, raise the limit (ulimit -n)");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                pause_accepting("gRPC", &error).await;
                 continue;
             }
             None => break,
@@ -94,6 +90,7 @@ async fn accept(incoming: &mut TcpIncoming, places: &Places) -> Option<io::Resul
 #[cfg(test)]
 mod tests {
     use std::future::{pending, ready};
+    use std::time::Duration;
 
     use tokio::time::timeout;
 
