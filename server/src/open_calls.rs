@@ -5,7 +5,8 @@
 //! without credentials, and so it must cost next to nothing: a thousand streams of a connection that took nothing of what reflection
 //! told them held a hundred mebibytes, and four such connections more than a server of a small machine has.
 //! **Idea.** Reflection is for people who look around: few have it at a time ([`REFLECTION_CALLS_MAX`]), and where callers are told apart it needs
-//! credentials, as all calls but health do, and counts as one of these once they are known to be good: who has none keeps nobody from it. Calls for health are few of each connection
+//! credentials, as all calls but health do, and counts as one of these once they are known to be good: who has none keeps nobody from it.
+//! What it answers ends with their key, as that of other calls that stream does. Calls for health are few of each connection
 //! ([`HEALTH_CALLS_PER_CONNECTION_MAX`](crate::limits::HEALTH_CALLS_PER_CONNECTION_MAX)), so that nobody takes those of another. Either is begun with the headers that it reads alone, and ends for the bounds when what makes its answer does.
 
 use std::pin::Pin;
@@ -73,6 +74,7 @@ impl OpenCalls {
 
     /// Makes a call; one that is for those alone who are known once there is a database, which knows them.
     pub(crate) async fn call(mut self, request: Request<Body>, database: Late<Guarded>) -> Response<Body> {
+        let mut known = None;
         if self.asks_of(request.uri().path()) {
             let guarded = match guarded(&self.reflections, &database).await {
                 Ok(guarded) => guarded,
@@ -80,9 +82,9 @@ impl OpenCalls {
             };
             let peer = request.extensions().get::<Peer>().and_then(Peer::address);
             // It is known at once, but for the few calls that wait for the keys of tokens.
-            let admitted = guarded.access.admit(request.uri().path(), request.headers(), peer).await;
-            if let Err(refused) = admitted {
-                return refused.into_http();
+            match guarded.access.admit(request.uri().path(), request.headers(), peer).await {
+                Ok(call) => known = call.map(|call| (guarded.access, call)),
+                Err(refused) => return refused.into_http(),
             }
         }
         let held = match self.take(&request) {
@@ -90,6 +92,11 @@ impl OpenCalls {
             Err(refused) => return refused.into_http(),
         };
         let Ok(response) = self.routes.call(with_few_headers(request)).await;
+        let response = match known {
+            // What takes the messages of the call knows nothing of keys.
+            Some((access, call)) => access.streaming(response, call, true),
+            None => response,
+        };
         response.map(|inner| Body::new(Holding { inner, _held: held }))
     }
 

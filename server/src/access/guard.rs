@@ -4,7 +4,6 @@ use http::{Request, Response};
 use tonic::body::Body;
 use tonic::{Code, Status};
 
-use super::streaming::Streaming;
 use super::{Access, within};
 use crate::connections::Peer;
 use crate::layer::Acknowledgements;
@@ -53,7 +52,6 @@ impl Guarded {
         if !streams {
             return response;
         }
-        let (access, ends_with_key) = (self.access.clone(), !takes_messages);
-        response.map(|inner| Body::new(Streaming { inner, call, access, ends_with_key }))
+        self.access.streaming(response, call, !takes_messages)
     }
 }

@@ -21,7 +21,7 @@
 //!
 //! What is begun goes on: an operation whose key is taken back meanwhile comes to its end, and so does the answer to a single message. A stream does not:
 //! whether its key or token is good is asked for each of its messages, and each that the caller sends, but the first, takes of what they may ask for, and
-//! waits for it (`Access::next_message`).
+//! waits for it (`Access::next_message`); of reflection, whose messages pass no handler of ours, the call alone counts.
 
 mod action;
 mod audit;

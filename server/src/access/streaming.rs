@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::Response;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tonic::body::Body;
 use tonic::{Code, Status};
@@ -21,6 +22,19 @@ pub(super) struct Streaming {
     pub(super) access: Access,
     /// Whether its messages end with the key.
     pub(super) ends_with_key: bool,
+}
+
+impl Access {
+    /// The answer to a call, which streams; whether its messages end with the key, or those of its caller do.
+    pub(crate) fn streaming(
+        &self,
+        response: Response<Body>,
+        call: Call,
+        ends_with_key: bool,
+    ) -> Response<Body> {
+        let access = self.clone();
+        response.map(|inner| Body::new(Streaming { inner, call, access, ends_with_key }))
+    }
 }
 
 impl HttpBody for Streaming {

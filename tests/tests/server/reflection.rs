@@ -11,7 +11,7 @@ use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 
-use crate::access::{asking, with_keys};
+use crate::access::{asking, client, with_keys};
 use crate::by_hand::ByHand;
 use crate::fixture::{Server, reason, services};
 use crate::health::check;
@@ -130,6 +130,27 @@ async fn where_callers_are_told_apart_it_is_for_those_who_are_known() {
         let (_, mut body) = known.answer().await;
         assert!(body.next().await.is_some(), "{version}");
     }
+    server.stop().await;
+}
+
+/// Whoever had begun to look around went on, and had one of the few places for that, though their key had been taken back.
+#[tokio::test]
+async fn it_ends_with_the_key() {
+    let (directory, keys) = with_keys(&[&["admin"], &["read on c"]]);
+    let server = Server::start_over(directory, asking()).await;
+    let operator = client(&server, &keys[0]).await;
+    let (ask, asked) = tokio::sync::mpsc::channel(1);
+    let mut request = tonic::Request::new(ReceiverStream::new(asked));
+    request.metadata_mut().insert("authorization", format!("Bearer {}", keys[1]).parse().unwrap());
+    ask.send(question()).await.unwrap();
+    let mut looking = ServerReflectionClient::new(server.channel().await);
+    let mut answers = looking.server_reflection_info(request).await.unwrap().into_inner();
+    assert!(answers.next().await.unwrap().is_ok());
+    operator.revoke_key(keys[1].split('_').nth(1).unwrap()).await.unwrap();
+    ask.send(question()).await.unwrap();
+    let ended = answers.next().await.unwrap().unwrap_err();
+    assert_eq!((ended.code(), reason(&ended).as_str()), (tonic::Code::Unauthenticated, "UNAUTHENTICATED"));
+    drop((ask, operator));
     server.stop().await;
 }
 
