@@ -223,10 +223,10 @@ impl Access {
         }
     }
 
-    /// Notes that the caller of this task changed a key.
-    pub(crate) fn note_key(&self, change: &'static str, id: &str) {
+    /// What notes that the caller of this task has changed a key: for who changes it, who goes on though the caller leaves.
+    pub(crate) fn noting_key(&self, change: &'static str) -> impl FnOnce(&str) + Send + use<> {
         let call = Call::current();
-        audit::key(call.as_ref().map_or("", |call| &call.caller.name), change, id);
+        move |id: &str| audit::key(call.as_ref().map_or("", |call| &call.caller.name), change, id)
     }
 }
 

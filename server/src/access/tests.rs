@@ -13,6 +13,7 @@ const INGEST: &str = "/ragstone.v1.PointsService/IngestPoints";
 const COUNT: &str = "/ragstone.v1.PointsService/CountPoints";
 const DELETE: &str = "/ragstone.v1.CollectionsService/DeleteCollection";
 const IMPORT: &str = "/ragstone.v1.AdminService/ImportCollection";
+const REVOKE: &str = "/ragstone.v1.AdminService/RevokeKey";
 const EXPORT: &str = "/ragstone.v1.AdminService/ExportCollection";
 
 /// Somebody with a key, of which the id comes second and the secret last.
@@ -92,6 +93,22 @@ async fn the_log_names_who_was_refused_and_who_changes_something_and_no_secret()
         assert!(parts.iter().all(|part| line.contains(part)), "{line}");
     }
     assert!(!text.contains(secret.splitn(3, '_').last().unwrap()) && !text.contains("hush"), "{text}");
+}
+
+/// Of a key that was made or taken back, and whose caller had left before the answer, there was no line.
+#[tokio::test]
+async fn a_change_of_a_key_is_noted_where_it_is_done_and_not_where_it_is_answered() {
+    let (access, id, secret) = asking(&["admin"]);
+    let call = access.admit(REVOKE, &bearer(&secret), None).await.unwrap();
+    let note = within(call, async { access.noting_key("revoked") }).await;
+    let lines = Lines::begin();
+    note("0123456789abcdef");
+    let text = lines.text();
+    for part in
+        [format!("key:{id}"), "changed".to_owned(), "revoked".to_owned(), "0123456789abcdef".to_owned()]
+    {
+        assert!(text.contains(&part), "{part}: {text}");
+    }
 }
 
 /// Whoever had no credentials wrote into the log whatever they put behind a route, as much as a request's head may have.

@@ -15,8 +15,9 @@ impl Services {
         request: CreateKeyRequest,
     ) -> Result<Response<CreateKeyResponse>, Status> {
         let (keys, new) = (self.access().keys().clone(), convert::new_key(request)?);
-        let (key, secret) = self.work().run(move || keys.create(new)).await?.map_err(status::key)?;
-        self.access().note_key("created", &key.id);
+        let note = self.access().noting_key("created");
+        let made = self.work().run(move || keys.create(new).inspect(|(key, _)| note(&key.id))).await?;
+        let (key, secret) = made.map_err(status::key)?;
         Ok(Response::new(CreateKeyResponse { key: Some(convert::key(key)), secret }))
     }
 
@@ -39,9 +40,9 @@ impl Services {
         &self,
         RevokeKeyRequest { id }: RevokeKeyRequest,
     ) -> Result<Response<RevokeKeyResponse>, Status> {
-        let (keys, revoked) = (self.access().keys().clone(), id.clone());
-        self.work().run(move || keys.revoke(&revoked)).await?.map_err(status::key)?;
-        self.access().note_key("revoked", &id);
+        let (keys, note) = (self.access().keys().clone(), self.access().noting_key("revoked"));
+        let revoked = self.work().run(move || keys.revoke(&id).inspect(|()| note(&id))).await?;
+        revoked.map_err(status::key)?;
         Ok(Response::new(RevokeKeyResponse {}))
     }
 
@@ -50,8 +51,9 @@ impl Services {
         RotateKeyRequest { id, grace }: RotateKeyRequest,
     ) -> Result<Response<RotateKeyResponse>, Status> {
         let (keys, grace) = (self.access().keys().clone(), convert::grace_in(grace)?);
-        let (key, secret) = self.work().run(move || keys.rotate(&id, grace)).await?.map_err(status::key)?;
-        self.access().note_key("rotated", &key.id);
+        let note = self.access().noting_key("rotated");
+        let turned = self.work().run(move || keys.rotate(&id, grace).inspect(|_| note(&id))).await?;
+        let (key, secret) = turned.map_err(status::key)?;
         Ok(Response::new(RotateKeyResponse { key: Some(convert::key(key)), secret }))
     }
 }
