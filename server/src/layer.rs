@@ -39,6 +39,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Layer, Service};
@@ -68,7 +69,7 @@ use crate::work::{Place, Work};
 const ANSWER_AHEAD: Duration = Duration::from_millis(2);
 
 /// A deadline that is later than clocks count is this far away.
-const FOREVER: Duration = Duration::from_secs(30 * 365 * 86_400);
+pub(crate) const FOREVER: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 /// How the codec's complaints begin: about a message that is none, and about its compression.
 const UNREADABLE: &str = "failed to decode Protobuf message";
@@ -169,8 +170,7 @@ impl RequestLayer {
         let (started, shape) = (line.started(), line.called().shape());
         let longest = if shape.streams() { self.stream_timeout } else { self.request_timeout };
         let timeout = grpc_timeout(request.headers()).unwrap_or(Duration::MAX).min(longest);
-        let deadline = started.checked_add(timeout.saturating_sub(ANSWER_AHEAD));
-        let deadline = deadline.unwrap_or_else(|| started + FOREVER);
+        let deadline = later(started, timeout.saturating_sub(ANSWER_AHEAD));
         let place = line.called().kind().map(|kind| self.work.admit(kind, shape.streams())).transpose();
         let peer = request.extensions().get::<Peer>().cloned();
         let given_up = started.into_std().checked_add(timeout);
@@ -304,6 +304,11 @@ fn with_details(mut headers: HeaderMap) -> HeaderMap {
     // What else stands there stays (`grpc-accept-encoding`). A status of ours can always be written as headers.
     let _ = better.add_header(&mut headers);
     headers
+}
+
+/// So long after a moment, or far away where clocks do not count so far.
+pub(crate) fn later(moment: Instant, time: Duration) -> Instant {
+    moment.checked_add(time).unwrap_or_else(|| moment + FOREVER)
 }
 
 struct Panicked;

@@ -28,7 +28,7 @@ use crate::connections;
 use crate::health::Health;
 use crate::http::{Front, Stage};
 use crate::late::{Late, Port};
-use crate::layer::{RequestLayer, Watching};
+use crate::layer::{RequestLayer, Watching, later};
 use crate::limits::{HEADER_BYTES_MAX, STREAMS_PER_CONNECTION_MAX};
 use crate::listen::{Listeners, ServeError};
 use crate::metrics::{GrpcMetrics, Metrics};
@@ -259,7 +259,7 @@ impl Server {
         }
         drop(loading);
         tracing::info!(grace_s = self.config.shutdown_grace.as_secs_f64(), "draining");
-        let grace = Instant::now() + self.config.shutdown_grace;
+        let grace = later(Instant::now(), self.config.shutdown_grace);
         self.stage.send_replace(Stage::Draining);
         self.health.stopping().await;
         let _ = drain.send(());

@@ -23,6 +23,7 @@ use super::Stage;
 use super::sending::holding;
 use super::stall::Stalling;
 use crate::connections::{Peer, Place, Places, pause_accepting};
+use crate::layer::FOREVER;
 use crate::tls::{Connection, Tls, handshake};
 
 /// Bytes that a connection buffers, and so the most that a request's headers may have.
@@ -119,7 +120,7 @@ struct Answers {
 impl Answers {
     fn new(router: Router, rules: Connections) -> Answers {
         let mut builder = http1::Builder::new();
-        builder.timer(TokioTimer::new()).header_read_timeout(rules.header_timeout);
+        builder.timer(TokioTimer::new()).header_read_timeout(rules.header_timeout.min(FOREVER));
         builder.max_buf_size(BUFFER_BYTES_MAX);
         Answers { builder, router, write_timeout: rules.write_timeout }
     }

@@ -40,7 +40,7 @@ use tonic::{Code, Status};
 use super::giving_way::give_way;
 use super::headers::{STATUS, code_in};
 use super::line::Line;
-use super::{FOREVER, with_details};
+use super::{later, with_details};
 use crate::connections::Working;
 use crate::patience::Patience;
 use crate::status;
@@ -285,7 +285,7 @@ fn stalls_at(shared: &Mutex<State>, patience: Patience) -> Instant {
         State::Ended(_) | State::Over => (now, patience.lasts(0)),
     };
     // That is not yet, however little patience is left.
-    since.checked_add(lasts.max(SENT_AT_ONCE)).unwrap_or_else(|| since + FOREVER)
+    later(since, lasts.max(SENT_AT_ONCE))
 }
 
 fn lock(shared: &Mutex<State>) -> MutexGuard<'_, State> {

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 use tower::service_fn;
 
 use super::*;

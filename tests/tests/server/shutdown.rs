@@ -123,3 +123,23 @@ async fn the_http_port_tells_of_the_end_until_the_last_call_has_ended() {
     server.ended().await.unwrap();
     assert!(TcpStream::connect(address).is_err(), "nothing listens any more");
 }
+
+/// A program that had set them to as long as can be had no answer over HTTP, and panicked when its server was to end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn times_may_be_longer_than_clocks_count() {
+    let longest = Duration::MAX;
+    let config = ServerConfig {
+        request_timeout: longest,
+        stream_timeout: longest,
+        answer_stall_timeout: longest,
+        http_header_timeout: longest,
+        shutdown_grace: longest,
+        ..config()
+    };
+    let server = Server::start_with(config).await;
+    assert_eq!(get_at(server.http_address, "/healthz").status, 200);
+    let asked = r#"{"messages": [{"role": "user", "content": "why?"}]}"#;
+    let answer = post_at(server.http_address, "/v1/chat/completions", "application/json", asked);
+    assert!((400..500).contains(&answer.status), "there is nothing to ask: {answer:?}");
+    server.stop().await;
+}

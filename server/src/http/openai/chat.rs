@@ -26,6 +26,7 @@ use crate::generation::Events;
 use crate::http::answer::{ApiError, answer as answer_of};
 use crate::http::port::Port;
 use crate::http::sending::{counted_json, json_within};
+use crate::layer::later;
 use crate::metrics::Metrics;
 use crate::status;
 use crate::work::Kind;
@@ -34,7 +35,7 @@ use crate::work::Kind;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 pub(in crate::http) async fn complete(State(port): State<Port>, request: Request<Body>) -> Response {
-    let deadline = Instant::now() + port.request_timeout;
+    let deadline = later(Instant::now(), port.request_timeout);
     port.admitted(Kind::Generate, async {
         let Chat { model, collection, request, stream, include_usage } =
             port.json(request, ChatBody::understood).await?;
