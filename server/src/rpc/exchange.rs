@@ -2,6 +2,7 @@
 
 use ragstone_exchange::Error;
 use ragstone_proto::v1::{ExportCollectionRequest, ImportCollectionRequest};
+use ragstone_rag::Rag;
 use ragstone_rag::progress::Progress as _;
 use tonic::Status;
 
@@ -32,6 +33,10 @@ impl Services {
         let file = exchange::file_in(self.exchange_dir(), &request.file)?;
         let (name, file_name) = (request.collection.clone(), request.file.clone());
         let options = convert::import_options(request)?;
+        // An alias is not what is written to; what nothing has as its name is made.
+        let named =
+            move |rag: &Rag| Ok(rag.db().collection(&name).map_or(name, |rows| rows.name().to_owned()));
+        let name = self.apply(named).await?;
         let (rag, asked) = (self.rag(), asked(Kind::Import, &name, &[("file", &file_name)]));
         self.begin(asked, move |report, cancel| {
             report.begin("import", None, "rows");

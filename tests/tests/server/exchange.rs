@@ -62,6 +62,11 @@ async fn collections_go_to_files_of_the_server_and_come_back() {
         (refused.code(), refused.field_violations()[0].field.as_str()),
         (Code::InvalidArgument, "file")
     );
+    // The operation was told of by the alias: to who manages names like that, and beside another one on the same rows.
+    client.set_alias("elsewhere", "copied").await.unwrap();
+    let begun = import("notes.parquet", "elsewhere").await.unwrap();
+    assert_eq!(begun.target, "copied");
+    ended(&client, &begun.id).await;
     let begun = import("absent.parquet", "x").await.unwrap();
     assert_eq!(ended(&client, &begun.id).await.error.unwrap().reason(), Some("FILE_NOT_FOUND"));
     for wrong in ["../notes.parquet", "/etc/passwd", "", "a/b.arrow"] {
