@@ -64,6 +64,17 @@ fn sequence(answer: Option<Bytes>) -> Option<u64> {
     answer.map(|answer| v1::IngestPointsResponse::decode(answer).unwrap().sequence)
 }
 
+/// With the configuration of a server that asks for keys, nothing could be made or found.
+#[test]
+fn nobody_is_asked_for_a_key() {
+    let access = AccessConfig { required: true, ..AccessConfig::default() };
+    let engine = engine_of(ServerConfig { access, ..ServerConfig::default() }, Db::in_memory().unwrap());
+    make_notes(&engine);
+    let request = v1::CountPointsRequest { collection: "notes".to_owned(), ..Default::default() };
+    assert!(call(&engine, "PointsService/CountPoints", &request).is_ok());
+    engine.close().unwrap();
+}
+
 #[test]
 fn a_failure_has_its_code_and_its_details() {
     let engine = engine_over(Db::in_memory().unwrap());
