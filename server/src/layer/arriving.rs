@@ -1,7 +1,8 @@
 //! A request's body on its way in: no message beyond the limit, and no resting for ever.
 //!
 //! A message is refused as soon as its length is known, or with the first bytes that none may have ([`elements`](crate::elements)); those that came before
-//! it, if only in the same frame, are passed on first.
+//! it, if only in the same frame, are passed on first. So is a second message of a call that takes one: tonic reads whatever comes behind the first, and throws
+//! it away.
 //! A body must also go on arriving: otherwise a few callers who begin requests and send nothing would hold every
 //! place for as long as a request may take. Within a message, and before the first, that is [`BODY_IDLE_SECONDS_MAX`]. Between the messages of a stream it is
 //! [`STREAM_IDLE_SECONDS_MAX`], and does not count while the server owes the caller an acknowledgement
@@ -123,7 +124,7 @@ impl Drop for Owed {
 /// What a body is allowed to do.
 #[derive(Clone, Debug)]
 pub(super) enum Pace {
-    /// A message, which keeps coming.
+    /// One message, which keeps coming.
     Message,
     /// Messages, which may be apart.
     Stream(Acknowledgements),
@@ -171,9 +172,11 @@ fn turn_of(turns: Turns) -> Turn {
 
 impl Arriving {
     pub(super) fn new(inner: Body, bytes_max: usize, pace: Pace) -> Arriving {
+        let mut frames = Frames::new(bytes_max);
+        frames.is_of_one = matches!(pace, Pace::Message);
         Arriving {
             inner,
-            frames: Frames::new(bytes_max),
+            frames,
             pace,
             refused: None,
             waiting: None,

@@ -6,10 +6,15 @@ use crate::elements::{Refused, Scan};
 use crate::limits::SHORT_MESSAGE_BYTES_MAX;
 use crate::status;
 
+/// What is wrong with a call of one message that has more.
+const ONE_TOO_MANY: &str = "the call takes one message, and behind it another one begins";
+
 /// Where in its messages a body is. A message begins with a prefix: a flag and its length in four bytes, big-endian.
 #[derive(Debug)]
 pub(super) struct Frames {
     pub(super) bytes_max: usize,
+    /// Whether there is to be one message alone.
+    pub(super) is_of_one: bool,
     prefix: [u8; 5],
     prefix_bytes: usize,
     /// Bytes of the message that are still to come.
@@ -27,6 +32,7 @@ impl Frames {
     pub(super) fn new(bytes_max: usize) -> Frames {
         Frames {
             bytes_max,
+            is_of_one: false,
             prefix: [0; 5],
             prefix_bytes: 0,
             rest: 0,
@@ -46,7 +52,7 @@ impl Frames {
     /// Follows some bytes of the body.
     ///
     /// # Errors
-    /// A message longer than may be, or none, and how many of the bytes come before it.
+    /// A message longer than may be, or none, or one too many; and how many of the bytes come before it.
     pub(super) fn pass(&mut self, mut data: &[u8]) -> Result<(), (usize, Status)> {
         let (bytes, mut before) = (data.len(), 0);
         while !data.is_empty() {
@@ -62,10 +68,13 @@ impl Frames {
                 data = &data[passed..];
                 continue;
             }
-            self.has_begun = true;
             if self.prefix_bytes == 0 {
                 before = bytes - data.len();
+                if self.is_of_one && self.has_begun {
+                    return Err((before, status::malformed(ONE_TOO_MANY)));
+                }
             }
+            self.has_begun = true;
             let wanted = &mut self.prefix[self.prefix_bytes..];
             let taken = wanted.len().min(data.len());
             wanted[..taken].copy_from_slice(&data[..taken]);

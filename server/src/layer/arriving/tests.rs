@@ -80,6 +80,23 @@ async fn what_comes_before_too_long_a_message_is_passed_on() {
     assert_eq!(refused.unwrap_err().code(), Code::ResourceExhausted);
 }
 
+/// They were read and thrown away, and each was counted as this call's: one call had all the memory of messages, for as long as a byte came now and then.
+#[tokio::test]
+async fn further_messages_of_a_call_that_takes_one_are_refused() {
+    let (fill, mut together) = body(Pace::Message);
+    fill.send([message(3), message(7)].concat().into()).unwrap();
+    let frame = poll_fn(|context| Pin::new(&mut together).poll_frame(context)).await.unwrap().unwrap();
+    assert_eq!(*frame.data_ref().unwrap(), message(3));
+    assert_eq!(fails(&mut together).await.0, Code::InvalidArgument);
+    for first in [message(0), message(3)] {
+        let (fill, mut apart) = body(Pace::Message);
+        fill.send(first.into()).unwrap();
+        passes(&mut apart).await;
+        fill.send(Bytes::from_static(&[0])).unwrap();
+        assert_eq!(fails(&mut apart).await.0, Code::InvalidArgument);
+    }
+}
+
 /// A message that could be none was gathered to its end, and read.
 #[tokio::test]
 async fn what_comes_before_no_message_is_passed_on_and_its_end_is_not_waited_for() {

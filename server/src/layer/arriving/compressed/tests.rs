@@ -52,7 +52,8 @@ fn framed(flag: u8, message: &[u8]) -> Vec<u8> {
 
 fn arriving(pieces: &[&[u8]], scan: Option<Scan>) -> Arriving {
     let pieces = pieces.iter().map(|piece| Bytes::copy_from_slice(piece)).collect();
-    Arriving::new(Body::new(Pieces(pieces)), BYTES_MAX, Pace::Message).counted(None, scan)
+    let pace = Pace::Stream(Acknowledgements::default());
+    Arriving::new(Body::new(Pieces(pieces)), BYTES_MAX, pace).counted(None, scan)
 }
 
 async fn next(body: &mut Decompressing) -> Option<Result<Bytes, Status>> {
