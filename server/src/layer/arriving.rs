@@ -304,18 +304,19 @@ impl HttpBody for Arriving {
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()
         {
-            if let Err((before, status)) = self.frames.pass(data) {
-                if before == 0 {
-                    return Poll::Ready(Some(Err(status)));
+            let passed = match self.frames.pass(data) {
+                Ok(()) => data.len(),
+                Err((0, status)) => return Poll::Ready(Some(Err(status))),
+                Err((before, status)) => {
+                    self.refused = Some(status);
+                    before
                 }
-                self.refused = Some(status);
-                return Poll::Ready(Some(Ok(Frame::data(data.slice(..before)))));
-            }
-            if let Err(status) = self.count(data.len()) {
+            };
+            if let Err(status) = self.count(passed) {
                 return Poll::Ready(Some(Err(status)));
             }
-            self.at_once.takes(data.len());
-            self.arrived += data.len() as u64;
+            self.at_once.takes(passed);
+            self.arrived += passed as u64;
             if self.rests() {
                 (self.waited, self.arrived) = (Duration::ZERO, 0);
             }
@@ -323,8 +324,11 @@ impl HttpBody for Arriving {
                 && let Some((turns, _)) = &self.turns
             {
                 let turn = turn_of(turns.clone());
-                self.last = Last::Waiting(data.clone(), turn);
+                self.last = Last::Waiting(data.slice(..passed), turn);
                 return self.poll_frame(context);
+            }
+            if passed < data.len() {
+                return Poll::Ready(Some(Ok(Frame::data(data.slice(..passed)))));
             }
         }
         Poll::Ready(frame)

@@ -139,6 +139,25 @@ async fn the_end_of_a_long_message_waits_for_its_turn_and_is_told_of_first() {
     assert!(!told.takes_long() && turns.take().await.is_ok());
 }
 
+/// With the beginning of a message in its last frame that is refused, it was read without a turn, where other tasks waited for the thread.
+#[tokio::test(start_paused = true)]
+async fn a_long_message_waits_for_its_turn_whatever_comes_behind_it() {
+    const LONG: usize = SHORT_MESSAGE_BYTES_MAX as usize + 1;
+    let work = Work::new(&ServerConfig { large_requests_max: 1, ..ServerConfig::default() });
+    let (turns, told) = (work.large_messages(), Acknowledgements::default());
+    let others = turns.take().await.unwrap();
+    let (fill, filled) = mpsc::unbounded_channel();
+    fill.send(Bytes::from([message(LONG), message(LONG + 1)].concat())).unwrap();
+    let body = Arriving::new(Body::new(Filled(filled)), LONG, Pace::Stream(told.clone()));
+    let mut body = body.taking_turns(turns.clone(), told.clone());
+    assert!(tokio::time::timeout(Duration::from_millis(10), passes(&mut body)).await.is_err());
+    drop(others);
+    let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await.unwrap().unwrap();
+    assert_eq!(frame.data_ref().unwrap().len(), message(LONG).len());
+    assert!(told.takes_long());
+    assert_eq!(fails(&mut body).await.0, Code::ResourceExhausted);
+}
+
 /// All that had come was looked through and copied in one go, and other tasks of the thread waited.
 #[tokio::test]
 async fn others_are_looked_at_between_the_pieces_of_much_that_has_come() {
