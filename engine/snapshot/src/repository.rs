@@ -8,7 +8,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt;
 use object_store::path::Path;
 use object_store::{
-    ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, WriteMultipart,
+    GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    PutPayload, WriteMultipart,
 };
 
 use crate::error::{Error, Result};
@@ -259,6 +260,10 @@ impl Repository {
     }
 
     /// Copies an object to a writer, and compares it with its hash and, where that is known, its length. How long it is.
+    ///
+    /// The client of a remote store gives a request up after half a minute, however much came, and goes on with it for three minutes in
+    /// all. So where an answer breaks off that brought something, the rest is asked for anew; the hash
+    /// is of all of it, and matches no parts of two contents.
     pub(crate) fn download(
         &self,
         (object, size_bytes, hash): (&str, Option<u64>, &Hash),
@@ -269,7 +274,7 @@ impl Repository {
         let failed = |error| Self::failed("get", object, error);
         let damaged = |reason: String| Error::Damaged { object: object.to_owned(), reason };
         let copied = async {
-            let got = self.store.get(&path).await.map_err(failed)?;
+            let mut got = self.store.get(&path).await.map_err(failed)?;
             let found_bytes = got.meta.size;
             match size_bytes {
                 Some(size_bytes) if size_bytes != found_bytes => {
@@ -278,19 +283,60 @@ impl Repository {
                 Some(_) => {}
                 None => meter.expect(found_bytes),
             }
-            let (mut stream, mut hasher) = (got.into_stream(), Hasher::default());
-            while let Some(bytes) = stream.try_next().await.map_err(failed)? {
-                hasher.update(&bytes);
-                let written = writer.write_all(&bytes);
-                written.map_err(|source| Error::File { file: format!("the copy of {object}"), source })?;
-                meter.advance(bytes.len() as u64)?;
+            let mut copying = Copying { object, writer, meter, hasher: Hasher::default(), bytes: 0 };
+            loop {
+                let before = copying.bytes;
+                match copying.take(got).await? {
+                    None => break,
+                    // All of it came, which its hash tells.
+                    Some(_) if copying.bytes >= found_bytes => break,
+                    Some(error) if copying.bytes == before => return Err(failed(error)),
+                    Some(error) => {
+                        tracing::info!(%error, object, "an answer broke off; its rest is asked for")
+                    }
+                }
+                let range = Some(GetRange::Offset(copying.bytes));
+                let rest = self.store.get_opts(&path, GetOptions { range, ..GetOptions::default() });
+                got = rest.await.map_err(failed)?;
             }
-            match hasher.finish() == *hash {
+            match copying.hasher.finish() == *hash {
                 true => Ok(found_bytes),
                 false => Err(damaged("its hash does not match".into())),
             }
         };
         self.runtime.block_on(copied)
+    }
+}
+
+/// An object that is being copied.
+struct Copying<'a, 'm> {
+    object: &'a str,
+    writer: &'a mut dyn Write,
+    meter: &'a mut Meter<'m>,
+    hasher: Hasher,
+    /// Those that came.
+    bytes: u64,
+}
+
+impl Copying<'_, '_> {
+    /// Takes what an answer brings; what broke it off.
+    async fn take(&mut self, got: GetResult) -> Result<Option<object_store::Error>> {
+        let mut stream = got.into_stream();
+        loop {
+            match stream.try_next().await {
+                Ok(Some(bytes)) => {
+                    self.hasher.update(&bytes);
+                    let written = self.writer.write_all(&bytes);
+                    let object = self.object;
+                    written
+                        .map_err(|source| Error::File { file: format!("the copy of {object}"), source })?;
+                    self.bytes += bytes.len() as u64;
+                    self.meter.advance(bytes.len() as u64)?;
+                }
+                Ok(None) => return Ok(None),
+                Err(error) => return Ok(Some(error)),
+            }
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod collections;
 mod damaged;
 mod interrupted;
 mod moments;
+mod slow;
 mod support;
 
 use std::sync::atomic::{AtomicBool, Ordering};
