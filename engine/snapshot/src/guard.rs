@@ -115,11 +115,14 @@ impl<'a> Mark<'a> {
         }
     }
 
-    /// Puts the manifest of a snapshot, the last of it. Fails if there is one of its name.
+    /// Puts the manifest of a snapshot, the last of it. Fails if there is another of its name.
     pub(crate) fn complete(self, name: &str, manifest: Vec<u8>) -> Result<()> {
         self.check()?;
         let object = format!("{SNAPSHOTS}/{name}");
-        if !self.repository.put_new(&object, manifest)? {
+        // A client that was told of a failure puts it again, and finds it there if the store had taken it all the same.
+        if !self.repository.put_new(&object, manifest.clone())?
+            && self.repository.get(&object).map_or(true, |there| there != manifest)
+        {
             return Err(Error::Exists { name: name.to_owned() });
         }
         self.check().inspect_err(|_| {

@@ -184,7 +184,7 @@ impl Repository {
     }
 
     /// A manifest, as a whole.
-    fn get(&self, object: &str) -> Result<Bytes> {
+    pub(crate) fn get(&self, object: &str) -> Result<Bytes> {
         let path = self.path(object);
         let got = async {
             let got = self.store.get(&path).await?;

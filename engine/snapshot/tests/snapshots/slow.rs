@@ -1,4 +1,4 @@
-//! A store that is slow: its client gives each request up after a while, however much came.
+//! A store that is slow: its client gives each request up after a while, however much came, or makes it again.
 
 use std::sync::Arc;
 
@@ -16,11 +16,14 @@ use ragstone_snapshot::{Error, Repository, RestoreRequest, Until, quietly};
 
 use super::support::{contents, open_still, restored, version_of};
 
-/// A store whose answers break off after so many bytes of a file of a database.
+/// A store whose answers break off.
 #[derive(Debug)]
 struct Slow {
     inner: Arc<InMemory>,
+    /// Bytes of a file of a database that come at once.
     bytes: usize,
+    /// Whether its client puts everything again.
+    is_put_twice: bool,
 }
 
 impl std::fmt::Display for Slow {
@@ -32,6 +35,9 @@ impl std::fmt::Display for Slow {
 #[async_trait]
 impl ObjectStore for Slow {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        if self.is_put_twice {
+            self.inner.put_opts(location, payload.clone(), opts.clone()).await?;
+        }
         self.inner.put_opts(location, payload, opts).await
     }
 
@@ -83,7 +89,7 @@ fn of_an_answer_that_breaks_off_the_rest_is_asked_for() {
     let data = tempfile::tempdir().unwrap();
     let store = Arc::new(InMemory::new());
     let at_most = |bytes| {
-        let slow = Slow { inner: Arc::clone(&store), bytes };
+        let slow = Slow { inner: Arc::clone(&store), bytes, is_put_twice: false };
         Repository::with_store(Arc::new(slow), Path::default()).unwrap()
     };
     let db = open_still(data.path());
@@ -101,4 +107,18 @@ fn of_an_answer_that_breaks_off_the_rest_is_asked_for() {
     // From one that brings nothing nothing is expected.
     let refused = at_most(0).verify("s", quietly).unwrap_err();
     assert!(matches!(refused, Error::Store { operation: "get", .. }), "{refused}");
+}
+
+/// The store had the manifest and said that it failed, so its client put it again: of the snapshot that was there with it, it was said that
+/// there had been one before.
+#[test]
+fn a_manifest_that_is_put_twice_is_of_one_snapshot() {
+    let data = tempfile::tempdir().unwrap();
+    let store = Slow { inner: Arc::default(), bytes: usize::MAX, is_put_twice: true };
+    let repository = Repository::with_store(Arc::new(store), Path::default()).unwrap();
+    let db = open_still(data.path());
+    let taken = repository.take(&db, Some("s"), quietly).unwrap();
+    assert_eq!(repository.list().unwrap(), [taken.snapshot]);
+    let again = repository.take(&db, Some("s"), quietly);
+    assert!(matches!(again, Err(Error::Exists { .. })), "{again:?}");
 }
