@@ -106,7 +106,7 @@ impl Operations {
             };
             let is_copied = operation.is_copied(&lineage);
             if operation.state == State::Running {
-                if operation.asked.kind.resumes() {
+                if operation.asked.kind.resumes() && !db.is_read_only() {
                     // It is this database's from here on.
                     operation.lineage = Some(lineage.clone());
                     resumable.push(operation.clone());
@@ -363,6 +363,10 @@ fn key(id: &str) -> String {
 
 /// Keeps an operation in the database. One that is not kept was cut off, says the next start.
 fn keep(db: &Db, operation: &Operation) {
+    // To who only reads, what ran has ended; who may write finds it as it was left.
+    if db.is_read_only() {
+        return;
+    }
     if let Err(error) = db.set_attribute(&key(&operation.id), Some(&operation.write())) {
         tracing::warn!(%error, id = operation.id, "an operation's end is not kept");
     }

@@ -12,8 +12,12 @@ pub fn place(db: &Db) -> PathBuf {
     data(db).map_or_else(std::env::temp_dir, Path::to_path_buf)
 }
 
-/// Removes what a process that died had fetched; nobody may be restoring. What it had copied was removed when the database was opened.
+/// Removes what a process that died had fetched, unless the database is only read; nobody may be restoring. What it had copied was removed when
+/// the database was opened.
 pub fn clear(db: &Db) {
+    if db.is_read_only() {
+        return;
+    }
     let entries = data(db).and_then(|data| fs::read_dir(data).ok()).into_iter().flatten();
     let is_left = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(SCRATCH_PREFIX);
     for path in entries.filter_map(Result::ok).filter(is_left).map(|entry| entry.path()) {
@@ -48,5 +52,16 @@ mod tests {
         drop(db);
         Db::open(folder.path()).unwrap();
         assert!(data(&Db::in_memory().unwrap()).is_none());
+    }
+
+    /// Opened for reading only, it was removed as well.
+    #[test]
+    fn who_only_reads_removes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Db::open(folder.path()).unwrap());
+        let left = folder.path().join(format!("{SCRATCH_PREFIX}1"));
+        fs::create_dir(&left).unwrap();
+        clear(&Db::open_read_only(folder.path()).unwrap());
+        assert!(left.exists());
     }
 }

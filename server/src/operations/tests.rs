@@ -213,6 +213,24 @@ async fn what_came_with_a_copy_is_shown_and_wakes_nobody() {
     end(&copy, &dies.id).await;
 }
 
+/// Whoever opened a database to look at what a process left that died went on with its re-embedding: texts were embedded, and then nothing could
+/// be written.
+#[test]
+fn who_only_reads_goes_on_with_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = Db::open(folder.path()).unwrap();
+    let left = Operation::begun("1".to_owned(), asked(Kind::Reembed, "a"), db.lineage().to_string(), 1);
+    db.set_attribute(&super::key(&left.id), Some(&left.write())).unwrap();
+    drop(db);
+    let (operations, interrupted) = Operations::open(Db::open_read_only(folder.path()).unwrap());
+    assert!(interrupted.is_empty());
+    assert!(operations.get(&left.id).unwrap().has_ended(), "nobody waits for it");
+    drop(operations);
+    let (operations, interrupted) = Operations::open(Db::open(folder.path()).unwrap());
+    assert_eq!(interrupted, [left]);
+    assert_eq!(operations.list(), interrupted);
+}
+
 /// An answer that it is being cancelled was once forgotten by a server that stopped at that moment, and the collection moved after all.
 #[tokio::test]
 async fn a_cancellation_that_was_answered_survives_a_stop_and_a_crash() {
