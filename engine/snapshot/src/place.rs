@@ -7,6 +7,7 @@
 //! | `gs://bucket/prefix` | Google Cloud Storage | `GOOGLE_APPLICATION_CREDENTIALS` … |
 //! | `az://container/prefix` | Azure Blob Storage | `AZURE_STORAGE_ACCOUNT_NAME`, `AZURE_STORAGE_ACCOUNT_KEY` … |
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -101,6 +102,24 @@ fn directory(url: &str, path: PathBuf, makes: bool) -> Result<Place> {
     let store = LocalFileSystem::new_with_prefix(&path).map_err(|error| failed(error.to_string()))?;
     let store = Arc::new(store.with_fsync(true));
     Ok(Place { store, prefix: Path::default(), directory: Some(path) })
+}
+
+/// Whether a store failed to put an object only where there is none because it never can. A directory does it by a second name of one
+/// file, which the file systems of memory sticks and of some shares do not have.
+pub(crate) fn has_no_conditions(error: &object_store::Error) -> bool {
+    use object_store::Error::{Generic, NotImplemented, NotSupported};
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = match error {
+        NotImplemented { .. } | NotSupported { .. } => return true,
+        Generic { source, .. } => Some(&**source),
+        _ => None,
+    };
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            return matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported);
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// A store, if this build has its kind.

@@ -173,7 +173,7 @@ impl Repository {
                 Ok(false)
             }
             // A store that knows no conditions: whoever looked before is right but for a race of two equal names.
-            Err(object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. }) => {
+            Err(error) if place::has_no_conditions(&error) => {
                 if self.find(object)?.is_some() {
                     return Ok(false);
                 }

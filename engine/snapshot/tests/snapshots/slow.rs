@@ -1,4 +1,4 @@
-//! A store that is slow: its client gives each request up after a while, however much came, or makes it again.
+//! A store that is slow: its client gives each request up after a while, however much came, or makes it again. And one that knows little.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use ragstone::Schema;
 use ragstone_snapshot::{Error, Repository, RestoreRequest, Until, quietly};
@@ -22,8 +22,17 @@ struct Slow {
     inner: Arc<InMemory>,
     /// Bytes of a file of a database that come at once.
     bytes: usize,
-    /// Whether its client puts everything again.
-    is_put_twice: bool,
+    puts: Puts,
+}
+
+/// How objects get into it.
+#[derive(Debug)]
+enum Puts {
+    Once,
+    /// As its client puts everything again.
+    Twice,
+    /// But those that are to be put only where there is none.
+    Blindly,
 }
 
 impl std::fmt::Display for Slow {
@@ -35,8 +44,14 @@ impl std::fmt::Display for Slow {
 #[async_trait]
 impl ObjectStore for Slow {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
-        if self.is_put_twice {
-            self.inner.put_opts(location, payload.clone(), opts.clone()).await?;
+        match self.puts {
+            Puts::Twice => drop(self.inner.put_opts(location, payload.clone(), opts.clone()).await?),
+            Puts::Blindly if matches!(opts.mode, PutMode::Create) => {
+                // As Linux says it of a second name on exFAT.
+                let source = std::io::Error::from(std::io::ErrorKind::PermissionDenied).into();
+                return Err(object_store::Error::Generic { store: "slow", source });
+            }
+            Puts::Once | Puts::Blindly => {}
         }
         self.inner.put_opts(location, payload, opts).await
     }
@@ -89,7 +104,7 @@ fn of_an_answer_that_breaks_off_the_rest_is_asked_for() {
     let data = tempfile::tempdir().unwrap();
     let store = Arc::new(InMemory::new());
     let at_most = |bytes| {
-        let slow = Slow { inner: Arc::clone(&store), bytes, is_put_twice: false };
+        let slow = Slow { inner: Arc::clone(&store), bytes, puts: Puts::Once };
         Repository::with_store(Arc::new(slow), Path::default()).unwrap()
     };
     let db = open_still(data.path());
@@ -114,11 +129,22 @@ fn of_an_answer_that_breaks_off_the_rest_is_asked_for() {
 #[test]
 fn a_manifest_that_is_put_twice_is_of_one_snapshot() {
     let data = tempfile::tempdir().unwrap();
-    let store = Slow { inner: Arc::default(), bytes: usize::MAX, is_put_twice: true };
+    let store = Slow { inner: Arc::default(), bytes: usize::MAX, puts: Puts::Twice };
     let repository = Repository::with_store(Arc::new(store), Path::default()).unwrap();
     let db = open_still(data.path());
     let taken = repository.take(&db, Some("s"), quietly).unwrap();
     assert_eq!(repository.list().unwrap(), [taken.snapshot]);
     let again = repository.take(&db, Some("s"), quietly);
     assert!(matches!(again, Err(Error::Exists { .. })), "{again:?}");
+}
+
+/// A file system that gives no file a second name, as that of most memory sticks, had all files of a snapshot, and then refused its manifest.
+#[test]
+fn a_store_without_conditions_will_do() {
+    let data = tempfile::tempdir().unwrap();
+    let store = Slow { inner: Arc::default(), bytes: usize::MAX, puts: Puts::Blindly };
+    let repository = Repository::with_store(Arc::new(store), Path::default()).unwrap();
+    let db = open_still(data.path());
+    let taken = repository.take(&db, Some("s"), quietly).unwrap();
+    assert_eq!(repository.list().unwrap(), [taken.snapshot]);
 }
