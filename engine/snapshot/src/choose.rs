@@ -12,7 +12,7 @@ use ragstone::snapshot::Until;
 
 use crate::error::{Error, Result};
 use crate::manifest::Snapshot;
-use crate::names::{SNAPSHOTS, last_part};
+use crate::names::{SNAPSHOTS, check_name};
 use crate::repository::Repository;
 
 /// Microseconds by which the clocks of a store and of whoever takes snapshots may differ. Stores cut what they say to seconds, too.
@@ -75,18 +75,21 @@ impl Repository {
         Ok((snapshots, unreadable))
     }
 
-    /// Looks at every snapshot, one after the other, in no order: each may name very many files. Those that cannot be read.
+    /// Looks at every snapshot, one after the other, in no order: each may name very many files. Those that cannot be read. What no snapshot
+    /// can be called is none, such as what a desktop leaves in each folder that somebody looks at.
     pub(crate) fn look(&self, mut see: impl FnMut(Snapshot)) -> Result<Vec<Unreadable>> {
         let mut unreadable = Vec::new();
         for meta in self.list_objects(SNAPSHOTS)? {
-            let name = last_part(&meta.location);
-            match self.snapshot(&name) {
+            let object = self.name_of(&meta.location);
+            let name = object.strip_prefix(SNAPSHOTS).and_then(|rest| rest.strip_prefix('/'));
+            let Some(name) = name.filter(|name| check_name(name).is_ok()) else { continue };
+            match self.snapshot(name) {
                 Ok(snapshot) => see(snapshot),
                 // It was deleted meanwhile.
                 Err(Error::NotFound { .. }) => {}
                 Err(why @ Error::Damaged { .. }) => {
                     let written_us = u64::try_from(meta.last_modified.timestamp_micros()).unwrap_or_default();
-                    unreadable.push(Unreadable { name, written_us, why });
+                    unreadable.push(Unreadable { name: name.to_owned(), written_us, why });
                 }
                 Err(error) => return Err(error),
             }

@@ -24,6 +24,22 @@ fn a_snapshot_is_taken_beside_one_that_cannot_be_read() {
     assert_eq!(contents(&found)["notes"][&1], 1);
 }
 
+/// Whoever looked at the copies with the Finder, or copied them to a stick by it, had none that could be listed, restored without a name, or
+/// collected; and what lay in a folder beside them was read under the name of one of them.
+#[test]
+fn what_no_snapshot_can_be_called_is_none() {
+    let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
+    let db = open_still(data.path());
+    db.create_collection("notes", Schema::new(2).unwrap()).unwrap().upsert(vec![version_of(1, 1)]).unwrap();
+    let taken = copies.repository.take(&db, Some("s"), quietly).unwrap();
+    let others = ["snapshots/.DS_Store", "snapshots/._s", "snapshots/old/s", "snapshots/old/t"];
+    others.iter().for_each(|name| copies.write(name, b"\0\x01Bud1"));
+    assert_eq!(copies.repository.list().unwrap(), [taken.snapshot]);
+    copies.repository.collect_garbage(quietly).unwrap();
+    let (found, _keep) = restored(&copies.repository, &RestoreRequest::newest());
+    assert_eq!(contents(&found), contents(&db));
+}
+
 /// Why nothing is restored.
 fn refused(copies: &Copies, request: &RestoreRequest) -> Error {
     let directory = tempfile::tempdir().unwrap();
