@@ -37,6 +37,8 @@ use crate::wal::{self};
 pub(crate) const RESTORE_FILE: &str = "RESTORE";
 const RESTORE_NEW_FILE: &str = "RESTORE.new";
 const LOCK_FILE: &str = "LOCK";
+/// What is in the root of a disk on Linux before anything else is.
+const LOST_AND_FOUND: &str = "lost+found";
 const FIRST_LINE: &str = "ragstone restore 1";
 const COPYING: &str = "copying files";
 const APPLYING: &str = "applying log";
@@ -68,8 +70,9 @@ pub struct RestoreFile<'a> {
 }
 
 impl Restore {
-    /// Takes an empty directory, made if absent, or one in which a restore of the same source was interrupted. The
-    /// source is one line that tells the copy, and up to where it is to be restored, from any other.
+    /// Takes an empty directory, made if absent, or one in which a restore of the same source was interrupted. The root of a
+    /// new disk is empty, whatever file systems keep there (`lost+found`). The source is one line that tells the copy, and up to
+    /// where it is to be restored, from any other.
     ///
     /// # Errors
     /// [`Error::Invalid`] if the directory holds anything else, [`Error::Locked`] if somebody has it open,
@@ -90,7 +93,8 @@ impl Restore {
             restore.is_applying = is_applying;
             return Ok(restore);
         }
-        match names.iter().find(|name| ![LOCK_FILE, RESTORE_NEW_FILE].contains(&name.as_str())) {
+        let is_nothing = |name: &str| [LOCK_FILE, RESTORE_NEW_FILE, LOST_AND_FOUND].contains(&name);
+        match names.iter().find(|name| !is_nothing(name)) {
             Some(name) => {
                 let place = restore.dir.path().display();
                 Err(Error::invalid("path", format!("{place} is not empty: it holds {name}")))

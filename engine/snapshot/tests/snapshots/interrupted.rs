@@ -74,6 +74,18 @@ fn an_interrupted_restore_opens_nowhere_and_goes_on() {
     assert!(again.to_string().contains("is not empty"), "{again}");
 }
 
+/// A disk that was bought for it, with an ext4 on it, was not empty.
+#[test]
+fn the_root_of_a_new_disk_is_restored_into() {
+    let (data, copies, disk) = (tempfile::tempdir().unwrap(), Copies::new(), tempfile::tempdir().unwrap());
+    let db = open_still(data.path());
+    db.create_collection("notes", Schema::new(2).unwrap()).unwrap().upsert(vec![version_of(1, 1)]).unwrap();
+    copies.repository.take(&db, None, quietly).unwrap();
+    std::fs::create_dir(disk.path().join("lost+found")).unwrap();
+    copies.repository.restore(&RestoreRequest::newest(), disk.path(), quietly).unwrap();
+    assert_eq!(contents(&open_still(disk.path())), contents(&db));
+}
+
 /// The names of the files below a directory that begin like this.
 fn files_of(path: &Path, kind: &str) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap());
