@@ -1,5 +1,6 @@
 //! Archiving the log: what was written since the last snapshot.
 
+use std::cmp::Reverse;
 use std::ops::ControlFlow;
 
 use ragstone::snapshot::PinnedLog;
@@ -27,6 +28,9 @@ pub struct Archived {
     /// be restored. They are those since the log archived before, or since the first snapshot if that is later: no moment
     /// before it can be restored anyway. Of several gaps, which damage to what is kept may leave, it is the first.
     pub gap: Option<Gap>,
+    /// Whether the place has a snapshot of this history ([`Lineage`]). Without one none of its log can be restored: a database that was
+    /// restored, or repaired so that something is not as it was, begins a history, and needs a snapshot of its own.
+    pub has_snapshot: bool,
 }
 
 /// Writes that are missing.
@@ -59,7 +63,7 @@ impl Repository {
         let mut meter = Meter::new(total, &mut progress);
         let gap = self.first_gap(&pinned, &there)?;
         let position = pinned.position();
-        let mut archived = Archived { uploaded: 0, uploaded_bytes: 0, position, gap };
+        let mut archived = Archived { uploaded: 0, uploaded_bytes: 0, position, gap, has_snapshot: false };
         for log_file in pinned.files() {
             let (file, first, last) = (log_file.file(), log_file.first(), log_file.last());
             let size_bytes = file.size_bytes();
@@ -84,6 +88,8 @@ impl Repository {
         if let Some((object, _)) = both.find(|(object, found)| *found && object.last >= oldest) {
             return Err(Error::Diverged { object: object.name() });
         }
+        // What was written is there by now, whatever manifests cannot be reached.
+        archived.has_snapshot = self.has_snapshot(pinned.lineage())?;
         db.release_log(position)?;
         Ok(archived)
     }
@@ -139,6 +145,21 @@ impl Repository {
             tracing::warn!(error = %why, "whether log is missing after this snapshot is not known");
         }
         Ok(first)
+    }
+
+    /// Whether a lineage has a snapshot. The one that was written last is looked at first, so that of many mostly one is.
+    fn has_snapshot(&self, lineage: Lineage) -> Result<bool> {
+        let mut manifests = self.manifests()?;
+        manifests.sort_unstable_by_key(|(_, meta)| Reverse(meta.last_modified));
+        for (name, _) in manifests {
+            match self.snapshot(&name) {
+                Ok(snapshot) if snapshot.lineage == lineage => return Ok(true),
+                // Nothing leads on from one that cannot be read.
+                Ok(_) | Err(Error::NotFound { .. } | Error::Damaged { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
     }
 
     /// The archived log of a lineage, in the order of positions.

@@ -8,6 +8,7 @@
 //! warning. Whoever copies a place gives its objects later times, never earlier ones. Any other may be the one that is meant, and is
 //! an [error](Error::Undecided), after which a name decides.
 
+use object_store::ObjectMeta;
 use ragstone::snapshot::Until;
 
 use crate::error::{Error, Result};
@@ -75,21 +76,28 @@ impl Repository {
         Ok((snapshots, unreadable))
     }
 
-    /// Looks at every snapshot, one after the other, in no order: each may name very many files. Those that cannot be read. What no snapshot
-    /// can be called is none, such as what a desktop leaves in each folder that somebody looks at.
+    /// What there is under the names of snapshots. What no snapshot can be called is none, such as what a desktop leaves in each folder that
+    /// somebody looks at.
+    pub(crate) fn manifests(&self) -> Result<Vec<(String, ObjectMeta)>> {
+        let named = |meta: ObjectMeta| {
+            let object = self.name_of(&meta.location);
+            let name = object.strip_prefix(SNAPSHOTS)?.strip_prefix('/')?;
+            check_name(name).is_ok().then(|| (name.to_owned(), meta))
+        };
+        Ok(self.list_objects(SNAPSHOTS)?.into_iter().filter_map(named).collect())
+    }
+
+    /// Looks at every snapshot, one after the other, in no order: each may name very many files. Those that cannot be read.
     pub(crate) fn look(&self, mut see: impl FnMut(Snapshot)) -> Result<Vec<Unreadable>> {
         let mut unreadable = Vec::new();
-        for meta in self.list_objects(SNAPSHOTS)? {
-            let object = self.name_of(&meta.location);
-            let name = object.strip_prefix(SNAPSHOTS).and_then(|rest| rest.strip_prefix('/'));
-            let Some(name) = name.filter(|name| check_name(name).is_ok()) else { continue };
-            match self.snapshot(name) {
+        for (name, meta) in self.manifests()? {
+            match self.snapshot(&name) {
                 Ok(snapshot) => see(snapshot),
                 // It was deleted meanwhile.
                 Err(Error::NotFound { .. }) => {}
                 Err(why @ Error::Damaged { .. }) => {
                     let written_us = u64::try_from(meta.last_modified.timestamp_micros()).unwrap_or_default();
-                    unreadable.push(Unreadable { name: name.to_owned(), written_us, why });
+                    unreadable.push(Unreadable { name, written_us, why });
                 }
                 Err(error) => return Err(error),
             }

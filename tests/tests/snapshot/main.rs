@@ -124,6 +124,7 @@ fn copies_and_moments(place: &Place<'_>) {
     write(0..5, 3);
     let archived = place.json(&["snapshot", "archive", "--data", &data, "--to", "URL"]);
     assert!(archived["uploaded"].as_u64().unwrap() > 0 && archived["gap"].is_null(), "{archived}");
+    assert_eq!(archived["has_snapshot"], true);
 
     let listed = place.json(&["snapshot", "list", "--at", "URL"]);
     let names = of_each(&listed, "name");

@@ -372,3 +372,21 @@ fn a_database_restored_to_a_moment_is_copied_like_any_other() {
     let (again, _keep) = restored(&copies.repository, &request);
     assert_eq!(contents(&again), contents(&found));
 }
+
+/// The log of a database that had been restored was archived beside the snapshots of the one that it was copied from. None leads to it, so that a
+/// restore to the end lacked all of it, and nobody had been told.
+#[test]
+fn log_that_no_snapshot_leads_to_is_told_of() {
+    let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
+    let db = open_still(data.path());
+    db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
+    let has_snapshot = |db: &Db| copies.repository.archive(db, quietly).unwrap().has_snapshot;
+    assert!(!has_snapshot(&db));
+    copies.repository.take(&db, Some("s"), quietly).unwrap();
+    assert!(has_snapshot(&db));
+    let (other, _keep) = restored(&copies.repository, &RestoreRequest::newest());
+    other.collection("notes").unwrap().upsert(vec![version_of(1, 1)]).unwrap();
+    assert!(!has_snapshot(&other));
+    copies.repository.take(&other, Some("t"), quietly).unwrap();
+    assert!(has_snapshot(&other) && has_snapshot(&db));
+}

@@ -112,6 +112,7 @@ fn archive(work: &Work<'_>, to: &str) -> Result<()> {
             "uploaded": archived.uploaded,
             "uploaded_bytes": archived.uploaded_bytes,
             "gap": gap,
+            "has_snapshot": archived.has_snapshot,
         }));
     }
     let bytes = HumanBytes(archived.uploaded_bytes);
@@ -120,6 +121,11 @@ fn archive(work: &Work<'_>, to: &str) -> Result<()> {
     if let Some(gap) = archived.gap {
         let (from, to) = (gap.from, gap.to);
         output::line(format_args!("  writes {from} to {to} were gone before: take a snapshot"))?;
+    }
+    if !archived.has_snapshot {
+        output::line(format_args!(
+            "  no snapshot of this database is there: take one, or none of this can be restored"
+        ))?;
     }
     Ok(())
 }
