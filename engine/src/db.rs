@@ -192,7 +192,8 @@ impl Db {
     /// The same database, through a handle whose work ends when the token is cancelled, and so does that of the collections
     /// and views which are had from it. Reads under way end between some rows or segments (what makes an index, as the first filter by a
     /// field does, ends with it, but the second time such a filter makes it to the end) and fail with [`Error::Cancelled`]; a search gives what it has and says so, as by a token of its own. A write
-    /// that has not begun (one that waits for a [replacement](crate::Replacement::finish) has not) is refused; one that has is completed, but for [`Collection::delete_where`], which may end between its parts.
+    /// that has not begun (one that waits for a [replacement](crate::Replacement::finish), or for seals and merges to make room, has not) is refused; one that
+    /// has is completed, but for [`Collection::delete_where`], which may end between its parts.
     ///
     /// ```
     /// use ragstone::{CancelToken, Db, Error, Schema};

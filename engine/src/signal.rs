@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::dir::io_error;
 use crate::error::{Error, Result};
-use crate::interrupt::{CancelToken, Watch};
+use crate::interrupt::{CancelToken, Token, Watch, check_wanted};
+
+/// How often a writer that waits for room looks whether it is wanted still: who cancels its token wakes nobody.
+const WANTED_LOOK: Duration = Duration::from_millis(100);
 
 /// Wakes background threads for work, and writers that wait for room.
 #[derive(Debug, Default)]
@@ -68,21 +71,29 @@ impl Signal {
         self.changed.notify_all();
     }
 
-    /// Waits until there is room, a check fails, or the last seal failed. `path` is the database's, for the message. Both
-    /// are asked under the lock of the signal: they take none but the log's.
+    /// Waits until there is room, a check fails, the last seal failed, or it is not wanted any more. `path` is the database's, for the
+    /// message. Both are asked under the lock of the signal: they take none but the log's.
     pub(crate) fn wait_for_room(
         &self,
         path: &Path,
+        token: Token<'_>,
         has_room: impl Fn() -> bool,
         check: impl Fn() -> Result<()>,
     ) -> Result<()> {
         let mut state = self.lock();
         while !has_room() {
+            check_wanted(token)?;
             check()?;
             if let Some(Stall { kind, message }) = &state.stall {
                 return Err(io_error("seal a segment of", path, std::io::Error::new(*kind, message.clone())));
             }
-            state = self.wait(state);
+            state = match token {
+                None => self.wait(state),
+                Some(_) => {
+                    let waited = self.changed.wait_timeout(state, WANTED_LOOK);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
         }
         Ok(())
     }

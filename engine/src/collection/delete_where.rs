@@ -45,7 +45,7 @@ impl CollectionCore {
         let mut request = ScrollRequest { filter: Some(filter.clone()), ..ScrollRequest::default() };
         loop {
             check_wanted(token)?;
-            store.wait_for_room(self)?;
+            store.wait_for_room(self, token)?;
             let mut part = Part { store, request, rows, batch: PreparedBatch::default(), has_more: false };
             let Outcome::Queued(submitted) = self.submit_resolved(store, &mut part, &[], token)? else {
                 return Ok(total);

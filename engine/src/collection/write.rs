@@ -67,7 +67,7 @@ impl CollectionCore {
         validate::preconditions(&conditions)?;
         let mut prepared = validate::prepare(batch, &self.schema)?;
         if !prepared.changes.is_empty() {
-            store.wait_for_room(self)?;
+            store.wait_for_room(self, token)?;
         }
         let submitted = match rows {
             Some(_) => None,
@@ -114,7 +114,7 @@ impl CollectionCore {
         batch: PreparedBatch,
         token: Token<'_>,
     ) -> Result<WriteReceipt> {
-        store.wait_for_room(self)?;
+        store.wait_for_room(self, token)?;
         let mut body = batch.encode();
         let mut submit = self.lock_submit(store, token)?;
         validate::resolve_fields(&batch, &mut submit.fields, false)?;

@@ -14,7 +14,7 @@
 //! - what is left when nothing can be merged further is no reason to wait;
 //! - a collection in which damage was found is neither sealed nor merged any more. Its writers are told of the damage, and
 //!   the memory that it keeps does not count, or it would hold up all others;
-//! - writers of a deleted collection are told so.
+//! - writers of a deleted collection are told so, and those whose handle is cancelled.
 //!
 //! [`UNMERGED_SEGMENTS_MAX`]: crate::limits::UNMERGED_SEGMENTS_MAX
 
@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use super::Store;
 use crate::collection::CollectionCore;
 use crate::error::Result;
+use crate::interrupt::{Token, check_wanted};
 use crate::threads::Work;
 
 /// What background work leaves for writers to look at, without a lock.
@@ -108,19 +109,24 @@ impl Store {
         core.is_deleted() || !waits()
     }
 
-    /// Waits until a collection may take a write. Without background threads, does the work that is waited for.
+    /// Waits until a collection may take a write, for as long as that is wanted. Without background threads, does the work that is waited for.
     ///
     /// # Errors
-    /// The log's; [`Error::Corrupt`](crate::Error::Corrupt) if damage was found in the collection meanwhile; and
+    /// [`Error::Cancelled`](crate::Error::Cancelled); the log's; [`Error::Corrupt`](crate::Error::Corrupt) if damage was found in the collection meanwhile; and
     /// [`Error::Io`](crate::Error::Io) if the last seal failed: waiting for it could take for ever.
-    pub(crate) fn wait_for_room(&self, core: &CollectionCore) -> Result<()> {
+    pub(crate) fn wait_for_room(&self, core: &CollectionCore, token: Token<'_>) -> Result<()> {
         if self.options.background {
             let check = || self.log.check().and_then(|()| core.check());
-            return self.signal.wait_for_room(self.dir.path(), || self.has_room(core), check);
+            self.signal.wait_for_room(self.dir.path(), token, || self.has_room(core), check)?;
+        } else if !self.has_room(core) {
+            self.make_room(core)?;
         }
-        if self.has_room(core) {
-            return Ok(());
-        }
+        // It may have taken minutes.
+        check_wanted(token)
+    }
+
+    /// Does the work that a write waits for, where no thread does.
+    fn make_room(&self, core: &CollectionCore) -> Result<()> {
         self.seal_due()?;
         core.check()?;
         if self.is_behind_with_merges(core) {

@@ -1,10 +1,12 @@
 //! Reads through a handle whose token is cancelled, at every moment at which they look at it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use super::*;
+use crate::dir::hooked::HookedDir;
 use crate::interrupt::cancelled_at;
 use crate::query::OrderBy;
 use crate::{CancelToken, Collection, Error, ScrollRequest, SearchRequest};
@@ -108,17 +110,23 @@ fn a_write_is_not_begun_once_its_handle_is_cancelled() {
     assert!(db.check_wanted().is_ok());
 }
 
-/// Writers wait while another collection is about to take the place: for as long as anybody waits for them.
-#[test]
-fn a_write_that_is_held_ends_with_its_token_and_is_not_done() {
-    type Write = fn(&Collection) -> crate::Result<crate::WriteReceipt>;
-    let writes: [(&str, Write); 5] = [
+type Write = fn(&Collection) -> crate::Result<crate::WriteReceipt>;
+
+/// Each way to write.
+fn writes() -> [(&'static str, Write); 5] {
+    [
         ("upsert", |rows| rows.upsert(vec![Point::new(1, [0.0, 1.0]).with("number", -1_i64)])),
         ("update", |rows| rows.update(vec![Update::new(2).set("number", -1_i64)])),
         ("delete", |rows| rows.delete(&[3.into()])),
         ("delete where", |rows| rows.delete_where(&Filter::eq("number", 4_i64))),
         ("field", |rows| rows.add_field("later", crate::FieldType::Int)),
-    ];
+    ]
+}
+
+/// Writers wait while another collection is about to take the place: for as long as anybody waits for them.
+#[test]
+fn a_write_that_is_held_ends_with_its_token_and_is_not_done() {
+    let writes = writes();
     let db = filled();
     let rows = db.collection("rows").unwrap();
     let before = rows.info().seq;
@@ -142,6 +150,48 @@ fn a_write_that_is_held_ends_with_its_token_and_is_not_done() {
     for (name, write) in writes {
         let seq = write(&rows).unwrap().seq;
         assert!(seq > before, "{name}: they go on when it is given up");
+    }
+}
+
+/// Writers wait for seals: nobody looked meanwhile whether they were wanted still, and what was not was written in the end.
+#[test]
+fn a_write_that_waits_for_room_ends_with_its_token_and_is_not_done() {
+    let is_open = Arc::new(AtomicBool::new(false));
+    let gate = Arc::clone(&is_open);
+    let dir = HookedDir::new(move |operation, name| {
+        while operation == "create" && name.starts_with("segment-") && !gate.load(Ordering::SeqCst) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    });
+    let db = Db::open_in(Arc::new(dir), DbOptions { background: true, ..options() }).unwrap();
+    let rows = db.create_collection("rows", Schema::new(2).unwrap()).unwrap();
+    // Two segments, of which the first one is being sealed.
+    for first in [0, 9_u64] {
+        let point = |id: u64| Point::new(id, [1.0, id as f32]).with("number", id as i64);
+        rows.upsert((first..first + 9).map(point).collect()).unwrap();
+    }
+    let before = rows.info().seq;
+    let mut told = Vec::new();
+    for (name, write) in writes() {
+        let token = CancelToken::new();
+        let waiting = db.cancelled_by(token.clone()).collection("rows").unwrap();
+        let (tell, answer) = mpsc::channel();
+        thread::spawn(move || tell.send(write(&waiting)));
+        let early = answer.recv_timeout(Duration::from_millis(50)).ok();
+        token.cancel();
+        told.push((name, early, answer.recv_timeout(Duration::from_secs(10)).ok()));
+    }
+    let after = rows.info().seq;
+    // First of all, or the end of the database would wait for the seal.
+    is_open.store(true, Ordering::SeqCst);
+    for (name, early, late) in told {
+        assert!(early.is_none(), "{name}: it waits, since it is wanted");
+        assert!(matches!(late, Some(Err(Error::Cancelled))), "{name}: {late:?}");
+    }
+    assert_eq!(after, before, "none was done");
+    for (name, write) in writes() {
+        assert!(write(&rows).unwrap().seq > before, "{name}: they go on when there is room");
     }
 }
 
