@@ -109,9 +109,16 @@ pub(crate) struct PreparedBatch {
     pub(crate) changes: Vec<Change>,
     /// Updates that were asked for and are not among the changes, as they are of rows that are not shown; not logged.
     pub(crate) passed_over: usize,
+    /// The places of the changes among those that were asked for, if some of these are not among them; for messages, not logged.
+    pub(crate) places: Vec<usize>,
 }
 
 impl PreparedBatch {
+    /// The place of a change among those that were asked for.
+    pub(crate) fn place(&self, index: usize) -> usize {
+        self.places.get(index).copied().unwrap_or(index)
+    }
+
     /// The body of its log record.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Encoder::new();
@@ -189,7 +196,7 @@ impl PreparedBatch {
             });
         }
         decoder.finish()?;
-        Ok(Self { time_us, request_id, fields, changes, passed_over: 0 })
+        Ok(Self { time_us, request_id, fields, changes, passed_over: 0, places: Vec::new() })
     }
 
     /// Writes the time into a body that was encoded before it was known.
@@ -323,6 +330,7 @@ mod tests {
             time_us: 0,
             request_id: Some("r".into()),
             passed_over: 0,
+            places: Vec::new(),
             fields,
             changes: vec![
                 Change::Upsert(Row {

@@ -272,7 +272,7 @@ pub(crate) fn resolve_fields(batch: &PreparedBatch, fields: &mut FieldTable, str
     }
     if strict {
         let updates = batch.changes.iter().enumerate().filter_map(|(index, change)| match change {
-            Change::Update(changes) => Some((index, changes)),
+            Change::Update(changes) => Some((batch.place(index), changes)),
             _ => None,
         });
         check_unset(updates, fields)?;

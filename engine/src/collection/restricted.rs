@@ -43,6 +43,8 @@ pub(super) struct Restricted<'a> {
 #[derive(Default)]
 struct Allowed {
     changes: Vec<Change>,
+    /// Their places among all that were asked for.
+    places: Vec<usize>,
     /// Updates that come to nothing.
     missing: usize,
     /// The fields, by their index in the batch, that are set in rows that are shown.
@@ -137,6 +139,7 @@ impl<'a> Restricted<'a> {
                         allowed.shown.extend(set_by(change).iter().map(|(field, _)| usize::from(*field)));
                     }
                     allowed.changes.push(change.clone());
+                    allowed.places.push(index);
                     after
                 }
                 None => {
@@ -164,9 +167,9 @@ impl Resolving for Restricted<'_> {
         let view = view.at(now);
         self.fits = CompiledFilter::fits(self.rows, &view.fields);
         self.check_conditions(&view)?;
-        let Allowed { changes, missing, shown } = self.allowed(&view)?;
+        let Allowed { changes, places, missing, shown } = self.allowed(&view)?;
         validate::check_brought(&self.batch, &view.fields, self.rows, |field| shown.contains(&field))?;
-        (self.batch.changes, self.batch.passed_over) = (changes, missing);
+        (self.batch.changes, self.batch.places, self.batch.passed_over) = (changes, places, missing);
         // What has a name or conditions is queued even so: it is done, and they are to hold.
         let is_nothing =
             self.batch.changes.is_empty() && self.batch.request_id.is_none() && self.conditions.is_empty();
@@ -187,7 +190,10 @@ impl Resolving for Restricted<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Batch, Collection, Db, Expect, Filter, Point, Schema, Scope, Sight, Update, WriteReceipt};
+    use crate::limits::PAYLOAD_BYTES_MAX;
+    use crate::{
+        Batch, Collection, Db, Expect, FieldType, Filter, Point, Schema, Scope, Sight, Update, WriteReceipt,
+    };
 
     struct Own(Arc<RowFilter>);
 
@@ -243,6 +249,27 @@ mod tests {
         }
         let nothing = own.write(hidden()).unwrap();
         assert_eq!((nothing.updated, nothing.missing), (0, 1));
+    }
+
+    /// What was refused was named by its place among the operations on rows that are shown.
+    #[test]
+    fn an_operation_is_named_by_its_place_among_all_that_were_asked_for() {
+        let db = Db::in_memory().unwrap();
+        let text = |schema: crate::SchemaBuilder, name: &str| schema.field(name, FieldType::String);
+        let schema = ["tenant", "long", "longer"].into_iter().fold(Schema::builder(2).strict(true), text);
+        let all = db.create_collection("c", schema.build().unwrap()).unwrap();
+        let half = || "x".repeat(PAYLOAD_BYTES_MAX / 2);
+        all.upsert(vec![point(1, "a").with("long", half()), point(2, "b")]).unwrap();
+        let rows = Arc::new(RowFilter::new(Filter::eq("tenant", "a")).unwrap());
+        let own = db.within(Arc::new(Own(rows))).collection("c").unwrap();
+        let refused = |update: Update| {
+            let hidden = Batch::new().delete(2).update(Update::new(2).set("long", "x"));
+            own.write(hidden.update(update)).unwrap_err().to_string()
+        };
+        let unknown = refused(Update::new(1).unset("unknown"));
+        assert!(unknown.contains("points[2].payload.unknown"), "{unknown}");
+        let too_long = refused(Update::new(1).set("longer", half()));
+        assert!(too_long.starts_with("points[2].payload: "), "{too_long}");
     }
 
     /// A row that lacks the field was shown by its id, and written, though no read found any.

@@ -89,7 +89,8 @@ pub(super) fn check(batch: &PreparedBatch, view: &ViewState, now: i64) -> Result
         }
         let bytes = row.as_ref().map_or(0, |row| row.bytes);
         if bytes > before.max(PAYLOAD_BYTES_MAX) {
-            check_limit(&format!("points[{index}].payload"), "PAYLOAD_BYTES_MAX", PAYLOAD_BYTES_MAX, bytes)?;
+            let field = format!("points[{}].payload", batch.place(index));
+            check_limit(&field, "PAYLOAD_BYTES_MAX", PAYLOAD_BYTES_MAX, bytes)?;
         }
     }
     Ok(())
