@@ -63,6 +63,7 @@ use std::sync::Arc;
 use crate::db::DbHandle;
 use crate::error::Result;
 use crate::interrupt::{CancelToken, check_wanted};
+use crate::limits::{BATCH_OPS_MAX, check_limit};
 use crate::payload::Filter;
 use crate::point::{Batch, Op, Point, PointId, Update};
 use crate::query::{Facet, Query, QueryResponse};
@@ -226,8 +227,9 @@ impl Collection {
     /// Removes points by id, as one batch. Ids that no point has are ignored.
     ///
     /// # Errors
-    /// As [`write`](Self::write), but naming `ids[i]`.
+    /// As [`write`](Self::write), but naming `ids` or `ids[i]`.
     pub fn delete(&self, ids: &[PointId]) -> Result<WriteReceipt> {
+        check_limit("ids", "BATCH_OPS_MAX", BATCH_OPS_MAX, ids.len())?;
         for (index, id) in ids.iter().enumerate() {
             validate::id(&format!("ids[{index}]"), id)?;
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ragstone::{Batch, Collection, Error, Expect, Filter, Point, PointId, Range, Update};
+use ragstone::{Batch, Collection, Db, Error, Expect, Filter, Point, PointId, Range, Update, limits};
 
 use super::{open, schema};
 
@@ -99,4 +99,17 @@ fn a_row_that_was_saved_in_time_stays() {
     collection.delete_where(&before(2000)).unwrap();
     let matching = collection.count(Some(&before(2000))).unwrap();
     assert_eq!(matching, 0);
+}
+
+/// Of too many ids it was said that there are too many `points`, which the call has none of.
+#[test]
+fn what_is_wrong_with_ids_is_said_of_ids() {
+    let collection = Db::in_memory().unwrap().create_collection("c", schema()).unwrap();
+    let too_many = vec![PointId::Num(1); limits::BATCH_OPS_MAX + 1];
+    match collection.delete(&too_many).unwrap_err() {
+        Error::Limit { field, limit, .. } => assert_eq!((field.as_str(), limit), ("ids", "BATCH_OPS_MAX")),
+        error => panic!("{error}"),
+    }
+    let empty = collection.delete(&[1.into(), "".into()]).unwrap_err().to_string();
+    assert!(empty.starts_with("ids[1]: "), "{empty}");
 }
