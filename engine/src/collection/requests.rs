@@ -5,7 +5,7 @@
 //!
 //! **Idea.** A write may carry an id of its request. It is logged with the write, and remembered with its receipt for the
 //! next [`REQUESTS_REMEMBERED`] writes of the collection. A write with a remembered id changes nothing. Whether an id is known is
-//! decided under `submit`, so of two at once one is written, and the other waits for it.
+//! decided under `submit`, so of two at once one is written, and the other waits for it. What is known before that waits for no room.
 //!
 //! **After a crash** the log says the ids of its writes, and a file those of the writes before. A receipt that is made when a
 //! write is replayed may count other rows, as its rows may be there already, and counts no updates that were passed over, which the log does not
@@ -24,11 +24,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use super::WriteReceipt;
-use super::state::lock;
+use super::state::{CollectionCore, lock};
+use crate::batch::PreparedBatch;
 use crate::codec::{Decoded, Decoder, Encoder};
 use crate::dir::{Dir, corrupt};
 use crate::error::Result;
 use crate::limits::REQUESTS_REMEMBERED;
+use crate::scope::RowFilter;
 
 const MAGIC: &[u8; 8] = b"RAGSREQ\0";
 const VERSION: u32 = 1;
@@ -145,6 +147,16 @@ impl Requests {
             Known::Queued(_) => None,
         });
         done.collect()
+    }
+}
+
+impl CollectionCore {
+    /// Whether a batch is a request that was done, or is queued, so that it takes no room. `rows` are those that its handle shows, if not all.
+    /// Nothing is decided by it.
+    pub(super) fn is_repeated(&self, batch: &PreparedBatch, rows: Option<&RowFilter>) -> bool {
+        let Some(id) = &batch.request_id else { return false };
+        let id = rows.map_or_else(|| id.clone(), |rows| rows.request_id(id));
+        self.requests.find(&id, self.view.load().seq + 1).is_some()
     }
 }
 

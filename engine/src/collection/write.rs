@@ -66,7 +66,7 @@ impl CollectionCore {
         let conditions = std::mem::take(&mut batch.preconditions);
         validate::preconditions(&conditions)?;
         let mut prepared = validate::prepare(batch, &self.schema)?;
-        if !prepared.changes.is_empty() {
+        if !prepared.changes.is_empty() && !self.is_repeated(&prepared, rows) {
             store.wait_for_room(self, token)?;
         }
         let submitted = match rows {

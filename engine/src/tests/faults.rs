@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
-use super::{Step, contents, options, schema};
+use super::scope::within;
+use super::{Step, contents, options, point, schema};
 use crate::dir::hooked::HookedDir;
 use crate::dir::memory::MemoryDir;
 use crate::dir::{Dir, io_error};
@@ -14,7 +15,7 @@ use crate::interrupt::Watch;
 use crate::payload::CompiledFilter;
 use crate::store::Store;
 use crate::threads::Work;
-use crate::{Batch, Db, DbOptions, Error, Filter, Point, PointId, Schema};
+use crate::{Batch, Db, DbOptions, Error, Filter, Op, Point, PointId, Schema, WriteReceipt};
 
 /// A disk that has no room for segments while the switch is on.
 pub(super) fn full_for_segments() -> (HookedDir, Arc<AtomicBool>) {
@@ -108,6 +109,30 @@ fn writers_behind_a_failing_seal_are_told_and_go_on_when_there_is_room() {
     full.store(false, Ordering::SeqCst);
     soon("the seal is tried again", || write(100).is_ok());
     assert_eq!(contents(&db)["a"][&PointId::Num(901)], 100);
+}
+
+/// It was refused when it was sent again while there was no room for more, as if it had not been done.
+#[test]
+fn a_request_that_was_done_is_told_so_where_there_is_no_room() {
+    let (dir, full) = full_for_segments();
+    let db = open(&dir);
+    Step::Create("rows").run(&db).unwrap();
+    full.store(true, Ordering::SeqCst);
+    let of_some = within(&db, Filter::eq("version", 1));
+    let handles = [&db, &of_some].map(|db| db.collection("rows").unwrap());
+    let batch = |number: u64| {
+        let ops = (number * 9..number * 9 + 9).map(|id| Op::Upsert(point(id, 1))).collect();
+        Batch::of(ops).request(format!("request {number}"))
+    };
+    let done = [0, 1].map(|number| handles[number as usize].write(batch(number)).unwrap());
+    for handle in &handles {
+        let refused = handle.write(batch(2)).unwrap_err();
+        assert!(matches!(refused, Error::Io { .. }), "{refused}");
+    }
+    for (number, first) in (0..).zip(done) {
+        let again = handles[number as usize].write(batch(number)).unwrap();
+        assert_eq!(again, WriteReceipt { repeated: true, ..first });
+    }
 }
 
 #[test]

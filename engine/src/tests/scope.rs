@@ -24,7 +24,7 @@ impl Scope for Of {
     }
 }
 
-fn within(db: &Db, filter: Filter) -> Db {
+pub(super) fn within(db: &Db, filter: Filter) -> Db {
     db.within(Arc::new(Of(Arc::new(RowFilter::new(filter).unwrap()))))
 }
 
