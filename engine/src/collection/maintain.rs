@@ -54,15 +54,14 @@ impl CollectionCore {
         apply.seq
     }
 
-    /// Makes some rows of the growing segment nodes of its graph; says whether there are more.
+    /// Makes some rows of the growing segment nodes of its graph; where the database is only read, those of frozen ones, too, as no seal does it. Says
+    /// whether there are more.
     pub(crate) fn link_some(&self, store: &Store) -> bool {
-        let view = self.view();
-        match view.segments.last() {
-            Some(view @ SegmentView { segment: Segment::Growing(segment), frozen_at: None, .. }) => {
-                segment.link_some(view, &store.pools)
-            }
-            _ => false,
-        }
+        let is_to_link = |view: &&SegmentView| view.frozen_at.is_none() || store.is_read_only();
+        self.view().segments.iter().filter(is_to_link).any(|view| match &view.segment {
+            Segment::Growing(segment) => segment.link_some(view, &store.pools),
+            Segment::Sealed(_) => false,
+        })
     }
 
     /// Memory of its growing segments.

@@ -2,16 +2,18 @@
 //! finds what the rows have; whatever happens to the files of words, they cost no answer.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use super::faults::{full_for_segments, soon};
 use super::{open, options};
-use crate::dir::Dir;
 use crate::dir::memory::MemoryDir;
+use crate::dir::{Dir, ReadOnlyDir};
 use crate::segment::{Check, SegmentView, WordsRequest, write_words};
 use crate::signal::Closing;
 use crate::verify::Storage;
 use crate::{
-    Analyzer, Collection, Db, DbOptions, FieldType, Filter, Point, Result, Schema, ScrollRequest, Update,
-    Verify,
+    Analyzer, Collection, Db, DbOptions, FieldType, Filter, Metric, Point, Result, Schema, ScrollRequest,
+    SearchRequest, Update, Verify,
 };
 
 const WORDS: [&str; 5] = ["red", "green", "blue", "black", "white"];
@@ -283,4 +285,28 @@ fn the_background_writes_the_words_that_a_crash_left_out() {
     }
     assert!(!lacks());
     assert!(check(&collection, "written in the background"));
+}
+
+/// Rows that came before it take no more beside them, as a seal is to follow; where a database is only read none does, and they were compared one
+/// by one by every search.
+#[test]
+fn rows_before_it_become_nodes_where_nothing_is_sealed() {
+    let (dir, full) = full_for_segments();
+    full.store(true, Ordering::SeqCst);
+    // It alone ends a segment, when they are written and when they are replayed.
+    let options = |background| DbOptions { seal_rows: 10_000, background, ..options() };
+    let db = Db::open_in(Arc::new(dir.clone()), options(false)).unwrap();
+    let schema = Schema::builder(2).metric(Metric::L2).field("t", FieldType::String).build().unwrap();
+    let collection = db.create_collection("c", schema).unwrap();
+    collection.upsert(points(0..3_000, 0)).unwrap();
+    collection.add_text("t", Analyzer::Standard).unwrap();
+    collection.upsert(points(3_000..3_010, 0)).unwrap();
+    drop((collection, db));
+    let dir = ReadOnlyDir::new(Arc::new(dir.inner().clone()));
+    let db = Db::open_in(Arc::new(dir), options(true)).unwrap();
+    let collection = db.collection("c").unwrap();
+    assert_eq!((collection.info().segments, collection.info().growing), (2, 3_010));
+    let request = SearchRequest::new([77.0, 1.0], 1);
+    soon("they become nodes", || collection.search(&request).unwrap().stats.distances < 3_000);
+    assert_eq!(collection.search(&request).unwrap().hits[0].id, 77.into());
 }
