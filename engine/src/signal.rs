@@ -145,30 +145,35 @@ impl Signal {
 
     /// What long work looks at to learn whether to go on.
     pub(crate) fn closing(&self) -> Closing<'_> {
-        Closing(Some(&self.stopping))
+        Closing([Some(&self.stopping), None])
     }
 }
 
 /// Whether the result of some work is still wanted.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Closing<'a>(Option<&'a CancelToken>);
+pub(crate) struct Closing<'a>([Option<&'a CancelToken>; 2]);
 
 impl<'a> Closing<'a> {
     /// For whoever is never told to stop.
-    pub(crate) const NEVER: Closing<'static> = Closing(None);
+    pub(crate) const NEVER: Closing<'static> = Closing([None, None]);
 
     /// As soon as this is cancelled it is not.
     #[cfg(test)]
     pub(crate) fn by(token: &'a CancelToken) -> Self {
-        Self(Some(token))
+        Self([Some(token), None])
+    }
+
+    /// Nor as soon as this one is.
+    pub(crate) fn or(self, token: &'a CancelToken) -> Self {
+        Self([self.0[0], Some(token)])
     }
 
     pub(crate) fn is_set(self) -> bool {
-        self.0.is_some_and(CancelToken::is_cancelled)
+        self.0.iter().flatten().any(|token| token.is_cancelled())
     }
 
     /// For work that looks at a watch.
     pub(crate) fn watch(self) -> Watch {
-        Watch::new(None, self.0)
+        Watch::new(None, self.0[0]).and(self.0[1])
     }
 }

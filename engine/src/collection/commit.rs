@@ -131,6 +131,7 @@ impl CollectionCore {
 
     /// Removes the files of a collection that the manifest names no more, and forgets its memory.
     pub(crate) fn remove_files(&self, store: &Store) {
+        self.removed.cancel();
         let mut guard = lock(&self.committed);
         let committed = guard.take().unwrap_or_default();
         self.remove_obsolete(&*store.dir, &committed, &CommittedFiles::default(), &self.view());

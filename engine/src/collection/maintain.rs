@@ -223,7 +223,7 @@ impl CollectionCore {
     }
 
     /// Writes the live rows of the sources as one sealed segment, which takes their place in the view. After an error
-    /// everything is as it was.
+    /// everything is as it was, and so it is where a merge ended because the collection is gone.
     fn rewrite(&self, store: &Store, work: Work, sources: &[SegmentView], view: &ViewState) -> Result<()> {
         view.verify_deaths()?;
         let mut indexed: BTreeMap<FieldId, u8> = BTreeMap::new();
@@ -232,6 +232,12 @@ impl CollectionCore {
             *least = unasked.min(*least);
         }
         let indexed: Vec<(FieldId, u8)> = indexed.into_iter().collect();
+        let is_seal = sources.iter().all(|source| source.as_sealed().is_none());
+        let stop = match is_seal {
+            true => store.signal.closing(),
+            // It may take an hour, and others wait for their turn.
+            false => store.signal.closing().or(&self.removed),
+        };
         let request = SealRequest {
             id: store.next_segment_id(),
             sources,
@@ -239,13 +245,15 @@ impl CollectionCore {
             fields: &view.fields,
             encodings: &self.encodings,
             storage: store.options.storage,
-            stop: store.signal.closing(),
+            stop,
             filter_cache_bytes: store.options.filter_cache_bytes,
             indexed: &indexed,
         };
         let began = Instant::now();
-        let sealed = store.pools.run(work, || seal(&*store.dir, &request))??;
-        let is_seal = sources.iter().all(|source| source.as_sealed().is_none());
+        let sealed = match store.pools.run(work, || seal(&*store.dir, &request))? {
+            Err(_) if !is_seal && self.removed.is_cancelled() => return Ok(()),
+            sealed => sealed?,
+        };
         let rewrites = if is_seal { &store.rewrites.seals } else { &store.rewrites.merges };
         rewrites.count(began.elapsed());
         self.count_rewrite(sources, sealed.as_ref());

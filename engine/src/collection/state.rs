@@ -33,6 +33,7 @@ use super::requests::{self, Remembered, Requests, request_file};
 use crate::clock::Clock;
 use crate::dir::Dir;
 use crate::error::Result;
+use crate::interrupt::CancelToken;
 use crate::manifest::{CollectionEntry, SegmentEntry};
 use crate::payload::FieldTable;
 use crate::point::PointId;
@@ -221,6 +222,8 @@ pub(crate) struct CollectionCore {
     pub(super) is_deleted: AtomicBool,
     /// Of one that is deleted: another has its name.
     pub(super) is_replaced: AtomicBool,
+    /// Cancelled once it is gone for good: ends its merges.
+    pub(super) removed: CancelToken,
     /// Tells writers that they are not held any more.
     pub(super) released: Condvar,
     /// Held while one batch is applied or a segment is swapped: each view is made from the one before.
@@ -307,6 +310,7 @@ impl CollectionCore {
             requests: requests.into(),
             is_deleted: AtomicBool::new(false),
             is_replaced: AtomicBool::new(false),
+            removed: CancelToken::new(),
             released: Condvar::new(),
             apply: Mutex::new(Apply {
                 seq: entry.stored_seq,

@@ -1,7 +1,7 @@
 //! What fails or panics in the background, and what writers hear of it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
@@ -262,4 +262,33 @@ fn a_segment_that_is_written_when_the_database_is_closed_comes_without_indexes()
     is_closing.store(true, Ordering::SeqCst);
     core.compact(&store).unwrap();
     assert_eq!(indexed(), [0]);
+}
+
+/// It went on to its end, which may take an hour, and no other collection was merged meanwhile.
+#[test]
+fn a_merge_ends_once_its_collection_is_deleted() {
+    let opened: Arc<Mutex<Option<Db>>> = Arc::default();
+    let writes = Arc::new(AtomicUsize::new(0));
+    let (merging, counted) = (opened.clone(), writes.clone());
+    let dir = HookedDir::new(move |operation, name| {
+        if operation == "write" && name.starts_with("segment-") {
+            counted.fetch_add(1, Ordering::SeqCst);
+            // Taken, or the directory would keep the database that keeps it.
+            let db = merging.lock().unwrap().take();
+            db.iter().for_each(|db| db.delete_collection("a").unwrap());
+        }
+        Ok(())
+    });
+    let db = open(&dir);
+    Step::Create("a").run(&db).unwrap();
+    (0..4).for_each(|version| write_new(&db, version).unwrap());
+    assert_eq!(segments(&dir).len(), 4);
+    writes.store(0, Ordering::SeqCst);
+    *opened.lock().unwrap() = Some(db.clone());
+    db.compact().unwrap();
+    assert_eq!(writes.load(Ordering::SeqCst), 1, "it comes to no further step");
+    assert!(segments(&dir).is_empty());
+    Step::Create("a").run(&db).unwrap();
+    write_new(&db, 1).unwrap();
+    assert_eq!(contents(&db)["a"].len(), 9);
 }
