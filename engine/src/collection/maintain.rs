@@ -36,7 +36,7 @@ use crate::threads::Work;
 /// A collection to which nobody wrote for so long is at rest.
 pub(crate) const REST: Duration = Duration::from_secs(1);
 /// A collection that is all in memory is sealed at rest if it has so many rows: walks on the codes of sealed segments are
-/// faster.
+/// faster. So is one of which so many rows died in memory: a seal leaves them out, and gives their memory and log back.
 const SEALED_AT_REST_MIN: usize = 4_096;
 
 impl CollectionCore {
@@ -125,8 +125,8 @@ impl CollectionCore {
         self.merge_to(store, work, || Aim::Fewest)
     }
 
-    /// While nobody writes, merges what the rows have earned, and drops what has expired where that is much. Says whether to look again, after [`REST`]: now somebody
-    /// writes.
+    /// While nobody writes, merges what the rows have earned, and drops what has expired, or died in memory, where that is much. Says whether
+    /// to look again, after [`REST`]: now somebody writes.
     pub(crate) fn settle(&self, store: &Store) -> Result<bool> {
         // First, so that a write from now on is either seen here or wakes whoever settles.
         self.is_settled.store(true, Ordering::SeqCst);
@@ -141,15 +141,18 @@ impl CollectionCore {
         }
         let view = self.droppable_view();
         let in_memory = view.segments.iter().filter(|segment| segment.as_sealed().is_none());
-        // What has expired in memory is dropped by a seal.
-        let is_decayed = |segment: &SegmentView| segment.expired > 0 && deaths_left(size_of(segment)) == 0;
-        let has_expired = in_memory.clone().any(is_decayed);
+        // What has expired or died in memory is dropped by a seal.
+        let is_decayed = |segment: &SegmentView| {
+            let has_many = segment.expired > 0 || segment.dead.count >= SEALED_AT_REST_MIN;
+            has_many && deaths_left(size_of(segment)) == 0
+        };
+        let has_decayed = in_memory.clone().any(is_decayed);
         let growing: usize = in_memory.map(SegmentView::live).sum();
         let live: usize = view.segments.iter().map(SegmentView::live).sum();
         // Rows in memory earn their rewrites by being sealed.
         let earned = self.earned.load(Ordering::Relaxed) + EARNED * growing;
         let is_alone = growing == live && growing >= SEALED_AT_REST_MIN;
-        if has_expired || is_alone || ((1..live).contains(&growing) && live <= earned) {
+        if has_decayed || is_alone || ((1..live).contains(&growing) && live <= earned) {
             self.flush(store, Work::Seal)?;
         }
         self.merge_to(store, Work::Merge, || Aim::Settled { earned: self.earned.load(Ordering::Relaxed) })?;
@@ -340,6 +343,24 @@ mod tests {
         write(2);
         core.flush(&store, Work::Flush).unwrap();
         assert!(lock(&core.apply).analyses.is_empty(), "those of what was sealed");
+    }
+
+    /// What was deleted before it was sealed kept its memory, and the log its file, until somebody wrote enough for a seal.
+    #[test]
+    fn what_died_in_memory_goes_where_nobody_writes() {
+        let options = DbOptions { background: false, ..DbOptions::default() };
+        let store = Store::open(Arc::new(MemoryDir::new()), options).unwrap();
+        let core = store.create_collection("c", Schema::new(2).unwrap(), None).unwrap();
+        let rows = SEALED_AT_REST_MIN as u64;
+        let write = |op: fn(Batch, u64) -> Batch| {
+            core.write(&store, (0..rows).fold(Batch::new(), op)).unwrap();
+        };
+        write(|batch, id| batch.upsert(Point::new(id, [1.0, id as f32])));
+        write(|batch, id| batch.delete(id));
+        assert!(core.growing_bytes() > 0);
+        lock(&core.apply).applied_at = Instant::now().checked_sub(REST).unwrap();
+        assert!(!core.settle(&store).unwrap());
+        assert_eq!((core.growing_bytes(), core.view().segments.len()), (0, 0));
     }
 
     /// Words take less memory once their runs are merged. What they had taken before stayed counted, also when their segment was sealed: with each
