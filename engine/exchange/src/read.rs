@@ -7,6 +7,7 @@
 //! file, or a part of a large one (`sliced.rs`).
 
 mod blocks;
+mod moments;
 mod sliced;
 mod texts;
 
@@ -123,7 +124,7 @@ impl Opened {
                 }
                 Kind::Parquet => {
                     let read = ArrowReaderMetadata::load(&file, Default::default()).map_err(told)?;
-                    let read = texts::as_views(read);
+                    let read = moments::in_microseconds(texts::as_views(read))?;
                     let unchecked = texts::unchecked(&read, &columns);
                     let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, read);
                     let mask = ProjectionMask::roots(builder.parquet_schema(), columns);
