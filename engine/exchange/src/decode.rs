@@ -15,6 +15,7 @@ use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::DataType;
 use ragstone::{DEFAULT_VECTOR, Point, PointId, Vector};
 
+use crate::infer::is_text;
 use crate::layout::{Column, Role};
 
 pub(crate) use lists::{first_length, size_bytes};
@@ -52,6 +53,7 @@ pub(crate) fn rows(batch: &RecordBatch, columns: &[Column], first: Option<u64>) 
 }
 
 fn read(array: &ArrayRef, role: &Role, points: &mut [Point]) -> Read<()> {
+    let array = &unpacked(array)?;
     match role {
         Role::NumberId | Role::TextId => Ok(()),
         Role::Expiry => {
@@ -98,6 +100,14 @@ fn ids(batch: &RecordBatch, columns: &[Column]) -> Read<Vec<PointId>> {
     ids.into_iter().enumerate().map(id).collect()
 }
 
+/// A column without the dictionary that its values stand in, but for texts, which rows share as long as they can.
+fn unpacked(array: &ArrayRef) -> Read<ArrayRef> {
+    match array.data_type() {
+        DataType::Dictionary(_, values) if !is_text(values) => convert(array, values),
+        _ => Ok(array.clone()),
+    }
+}
+
 /// The places that have a value.
 fn valid<'a>(array: &'a dyn Array) -> impl Iterator<Item = usize> + use<'a> {
     (0..array.len()).filter(|at| array.is_valid(*at))
@@ -119,5 +129,39 @@ fn convert(array: &ArrayRef, to: &DataType) -> Read<ArrayRef> {
     match (0..converted.len()).find(|at| converted.is_null(*at) && was_there(at)) {
         Some(at) => wrong(at, format!("the value of type {} does not fit {to}", array.data_type())),
         None => Ok(converted),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::types::Int32Type;
+    use arrow_array::{DictionaryArray, Float64Array, Int32Array, Int64Array, TimestampSecondArray};
+    use ragstone::{FieldType, Value};
+
+    use super::*;
+
+    /// A fraction that stood in a dictionary was cut off in a field of ints, and a moment that did was refused.
+    #[test]
+    fn values_in_a_dictionary_are_read_as_others_are() {
+        let read = |values: ArrayRef, field_type: FieldType| -> Read<Vec<Option<Value>>> {
+            let keys = Int32Array::from(vec![Some(1), None, Some(0)]);
+            let array: ArrayRef = Arc::new(DictionaryArray::<Int32Type>::new(keys, values));
+            let batch = RecordBatch::try_from_iter([("a", array)]).unwrap();
+            let column = Column { name: "a".into(), role: Role::Field("a".into(), field_type) };
+            let points = rows(&batch, &[column], Some(0))?;
+            Ok(points.into_iter().map(|mut point| point.payload.remove("a")).collect())
+        };
+        let floats = |first: f64| -> ArrayRef { Arc::new(Float64Array::from(vec![first, 2.0])) };
+        let ints = read(floats(1.0), FieldType::Int).unwrap();
+        assert_eq!(ints, [Some(Value::Int(2)), None, Some(Value::Int(1))]);
+        let wrong = read(floats(1.5), FieldType::Int).unwrap_err();
+        assert_eq!((wrong.at, wrong.reason.as_str()), (2, "1.5 is no whole number of 64 bits"));
+        let wrong =
+            read(Arc::new(Int64Array::from(vec![0, (1_i64 << 53) + 1])), FieldType::Float).unwrap_err();
+        assert_eq!(wrong.at, 0);
+        let moments = read(Arc::new(TimestampSecondArray::from(vec![0, -5])), FieldType::Timestamp).unwrap();
+        assert_eq!(moments, [Some(Value::Timestamp(-5_000_000)), None, Some(Value::Timestamp(0))]);
     }
 }

@@ -5,13 +5,14 @@
 //! | bool | bool |
 //! | int8 … int64, uint8 … uint64 | int; what is above 2^63 is an error of its row |
 //! | float16, float32, float64 | float |
-//! | utf8, large and view ones, dictionaries of them | string; JSON with the extension `arrow.json` |
+//! | utf8, large and view ones | string; JSON with the extension `arrow.json` |
 //! | date32, date64, timestamps of any unit and zone | timestamp; those without a zone are UTC; nanoseconds are rounded down |
 //! | lists of floats, of fixed length or not | a dense vector, stored as 16-bit floats if they are; float64 is rounded |
 //! | lists of lists of floats | a multi-vector |
 //! | struct of `indices` and `values`, lists of integers and floats | a sparse vector |
 //! | lists of strings | strings |
 //! | struct of `lat` and `lon`, floats | geo |
+//! | dictionaries of anything but lists and structs | what their values are by themselves |
 //! | null | left out, and told |
 //!
 //! Anything else is refused, with all columns that are, before anything is written.
@@ -51,6 +52,9 @@ pub(crate) fn infer(column: &Field) -> Result<Inferred, String> {
             }
         }
         Date32 | Date64 | Timestamp(..) => FieldType::Timestamp,
+        Dictionary(_, values) if values.is_nested() => {
+            return Err("a dictionary is of single values, and not of lists or structs".to_owned());
+        }
         Dictionary(_, values) => return infer(&Field::new(column.name(), values.as_ref().clone(), true)),
         Struct(parts) => {
             let part = |name: &str| parts.find(name).map(|(_, part)| part.data_type());
@@ -130,7 +134,7 @@ fn element(item: &DataType) -> Option<ElementType> {
     }
 }
 
-fn is_text(data_type: &DataType) -> bool {
+pub(crate) fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
@@ -232,5 +236,21 @@ mod tests {
             let error = of(wrong).unwrap_err();
             assert!(error.starts_with("each of its lists has "), "{error}");
         }
+    }
+
+    /// Structs that stood in a dictionary were taken for places, and ended the import in a panic.
+    #[test]
+    fn a_dictionary_of_lists_or_structs_is_refused() {
+        let degrees = |name| Field::new(name, DataType::Float64, true);
+        let place = DataType::Struct(vec![degrees("lat"), degrees("lon")].into());
+        let of = |values: DataType| {
+            let data_type = DataType::Dictionary(Box::new(DataType::Int32), Box::new(values));
+            infer(&Field::new("column", data_type, true))
+        };
+        for nested in [place, sparse(2), lists(DataType::Float32, 2)] {
+            assert!(of(nested).unwrap_err().starts_with("a dictionary is of single values"));
+        }
+        assert_eq!(of(DataType::Int64), Ok(Inferred::Field(FieldType::Int)));
+        assert_eq!(of(DataType::Null), Ok(Inferred::Nothing));
     }
 }

@@ -57,9 +57,10 @@
 //! | struct of `indices` and `values` | a sparse vector |
 //! | integers | int; what is above 2^63 is an error of its row |
 //! | floats | float |
-//! | strings of every layout, dictionaries of them | string |
+//! | strings of every layout | string |
 //! | dates, timestamps of any unit and zone | timestamp; without a zone it is UTC, nanoseconds are rounded down |
 //! | lists of strings; struct of `lat` and `lon` | strings; geo |
+//! | dictionaries of single values | what these are by themselves |
 //! | what [`ImportOptions::expires_at`] names, a timestamp | when the row expires |
 //! | columns without a value, pandas' index | left out, which [`Imported::notes`] tells |
 //!
