@@ -62,7 +62,7 @@
 //! | lists of strings; struct of `lat` and `lon` | strings; geo |
 //! | dictionaries of single values | what these are by themselves |
 //! | what [`ImportOptions::expires_at`] names, a timestamp | when the row expires |
-//! | columns without a value, pandas' index | left out, which [`Imported::notes`] tells |
+//! | columns without a value, and pandas' index unless an option names it | left out, which [`Imported::notes`] tells |
 //!
 //! All other columns are refused, each with its name and type, before anything is made or written; [`ImportOptions::columns`] and
 //! [`ImportOptions::except`] leave them out. Into a collection that is there, columns go as its schema says.

@@ -63,7 +63,7 @@ impl Planner<'_> {
             if !self.is_selected(field.name()) {
                 continue;
             }
-            if field.name().starts_with("__index_level_") {
+            if self.is_unasked_index(field.name()) {
                 notes.push(format!("column `{}` is an index of pandas and left out", field.name()));
                 continue;
             }
@@ -133,6 +133,14 @@ impl Planner<'_> {
         let is_in = |names: &[String]| names.iter().any(|selected| selected == name);
         let options = self.options;
         (is_id || options.columns.as_ref().is_none_or(|names| is_in(names))) && !is_in(&options.except)
+    }
+
+    /// Whether it is an index of pandas that nobody asks for: neither an option nor the collection, nor an export that calls a field so.
+    fn is_unasked_index(&self, name: &str) -> bool {
+        let is_named = self.options.columns.iter().flatten().any(|column| column == name);
+        let is_known = self.known().is_some_and(|schema| schema.fields().contains_key(name));
+        let is_asked_for = is_named || is_known || !matches!(self.meaning(name), Meaning::Whatever(_));
+        name.starts_with("__index_level_") && !is_asked_for
     }
 
     fn meaning(&self, name: &str) -> Meaning {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
-use arrow_array::{ArrayRef, ListArray, RecordBatch, RecordBatchReader, StringArray, UInt64Array};
+use arrow_array::{
+    ArrayRef, ListArray, RecordBatch, RecordBatchIterator, RecordBatchReader, StringArray, UInt64Array,
+};
 use arrow_schema::{ArrowError, DataType, Field, SchemaRef};
 use ragstone::{Db, DenseOptions, Point, Schema};
 use ragstone_exchange::{
@@ -121,4 +123,29 @@ fn a_batch_that_is_read_ends_with_its_bytes_too() {
 
 fn empty(db: &Db) -> ragstone::Collection {
     db.create_collection("empty", Schema::new(2).unwrap()).unwrap()
+}
+
+/// Whoever named the index of a frame for the ids was told to name a column, and the index among those that there are.
+#[test]
+fn an_index_of_pandas_is_left_out_unless_it_is_asked_for() {
+    const INDEX: &str = "__index_level_0__";
+    let columns: [(&str, ArrayRef); 2] = [
+        ("id", Arc::new(UInt64Array::from(vec![1, 2]))),
+        (INDEX, Arc::new(StringArray::from(vec!["a", "b"]))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let first = |options: ImportOptions| {
+        let db = Db::in_memory().unwrap();
+        let stream = RecordBatchIterator::new([Ok(batch.clone())], batch.schema());
+        let mut sink = DbSink::new(&db, "to").unwrap();
+        let done = import_stream(&mut sink, Box::new(stream), &options, &mut quietly).unwrap();
+        let row = db.collection("to").unwrap().view().iter().next().unwrap().unwrap();
+        (done.notes.len(), row.id, row.payload.into_iter().collect::<Vec<_>>())
+    };
+    let usual = ImportOptions::default;
+    assert_eq!(first(usual()), (1, 1.into(), vec![]));
+    let ids = first(ImportOptions { id: Some(INDEX.into()), ..usual() });
+    assert_eq!(ids, (0, "a".into(), vec![("id".to_owned(), 1.into())]));
+    let field = first(ImportOptions { columns: Some(vec![INDEX.into()]), ..usual() });
+    assert_eq!(field, (0, 1.into(), vec![(INDEX.to_owned(), "a".into())]));
 }
