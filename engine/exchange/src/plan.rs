@@ -197,7 +197,10 @@ impl Planner<'_> {
             Meaning::Vector(name) => match vector(&name) {
                 Some(kind) => return Ok(Ok(Some(Role::Vector(name, *kind)))),
                 // A field may be called `vector`.
-                None if matches!(inferred, Ok(Inferred::Field(_))) => field.name().clone(),
+                None if matches!(inferred, Ok(Inferred::Field(_))) => match typed(field.name()) {
+                    Some(kind) => return Ok(Ok(Some(Role::Field(field.name().clone(), *kind)))),
+                    None => field.name().clone(),
+                },
                 None => name,
             },
             Meaning::Field(name) => match typed(&name) {

@@ -10,7 +10,7 @@ use arrow_array::{
     ArrayRef, ListArray, RecordBatch, RecordBatchIterator, RecordBatchReader, StringArray, UInt64Array,
 };
 use arrow_schema::{ArrowError, DataType, Field, SchemaRef};
-use ragstone::{Db, DenseOptions, Point, Schema};
+use ragstone::{Db, DenseOptions, FieldType, Point, Schema, Value};
 use ragstone_exchange::{
     AHEAD_BYTES_MAX, BatchSize, DbSink, ExportOptions, ImportOptions, Imported, Progress, Result,
     export_stream, import_stream, quietly,
@@ -148,4 +148,20 @@ fn an_index_of_pandas_is_left_out_unless_it_is_asked_for() {
     assert_eq!(ids, (0, "a".into(), vec![("id".to_owned(), 1.into())]));
     let field = first(ImportOptions { columns: Some(vec![INDEX.into()]), ..usual() });
     assert_eq!(field, (0, 1.into(), vec![(INDEX.to_owned(), "a".into())]));
+}
+
+/// A field of this name, in a collection without a default vector, was taken for a new one: of another type, or refused as one that a strict
+/// collection does not have.
+#[test]
+fn a_field_called_vector_is_the_collections() {
+    let db = Db::in_memory().unwrap();
+    let schema = Schema::without_vector().field("vector", FieldType::Float).strict(true).build().unwrap();
+    let to = db.create_collection("to", schema).unwrap();
+    let columns: [(&str, ArrayRef); 2] =
+        [("id", Arc::new(UInt64Array::from(vec![1]))), ("vector", Arc::new(UInt64Array::from(vec![3])))];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let stream = RecordBatchIterator::new([Ok(batch.clone())], batch.schema());
+    let mut sink = DbSink::new(&db, "to").unwrap();
+    import_stream(&mut sink, Box::new(stream), &ImportOptions::default(), &mut quietly).unwrap();
+    assert_eq!(to.view().iter().next().unwrap().unwrap().payload["vector"], Value::Float(3.0));
 }
