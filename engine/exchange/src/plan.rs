@@ -196,7 +196,12 @@ impl Planner<'_> {
             Meaning::Id => return Ok(Ok(Some(Role::TextId))),
             Meaning::Vector(name) => match vector(&name) {
                 Some(kind) => return Ok(Ok(Some(Role::Vector(name, *kind)))),
-                // A field may be called `vector`.
+                // A field may be called `vector`, but not be called the vector.
+                None if self.options.vector.as_ref() == Some(field.name())
+                    && matches!(inferred, Ok(Inferred::Field(_))) =>
+                {
+                    return Ok(Err("the default vector is a list of floats".to_owned()));
+                }
                 None if matches!(inferred, Ok(Inferred::Field(_))) => match typed(field.name()) {
                     Some(kind) => return Ok(Ok(Some(Role::Field(field.name().clone(), *kind)))),
                     None => field.name().clone(),

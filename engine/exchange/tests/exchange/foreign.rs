@@ -150,6 +150,18 @@ fn rows_without_ids_are_numbered_and_a_bad_one_ends_the_import() {
     );
 }
 
+/// Texts that were named for the vector became a field, and the collection had no vector, without a word.
+#[test]
+fn what_is_named_for_the_vector_is_one_or_is_refused() {
+    let db = Db::in_memory().unwrap();
+    let options =
+        ImportOptions { number_rows: true, vector: Some("name".into()), ..ImportOptions::default() };
+    let error = refused(&db, "to", &data("pyarrow-uneven.parquet"), &options);
+    assert!(error.contains("column `name` of type "), "{error}");
+    assert!(error.ends_with(": the default vector is a list of floats"), "{error}");
+    assert!(db.collection("to").is_err(), "nothing is made");
+}
+
 #[test]
 fn rows_expire_where_a_column_is_named_for_it() {
     let db = Db::in_memory().unwrap();
