@@ -60,7 +60,10 @@ pub(crate) fn infer(column: &Field) -> Result<Inferred, String> {
             let part = |name: &str| parts.find(name).map(|(_, part)| part.data_type());
             match (parts.len(), part("lat"), part("lon"), part("indices"), part("values")) {
                 (2, Some(lat), Some(lon), ..) if lat.is_numeric() && lon.is_numeric() => FieldType::Geo,
-                (2, _, _, Some(indices), Some(values)) if has_items(indices) && has_items(values) => {
+                (2, _, _, Some(indices), Some(values))
+                    if has_items(indices, DataType::is_integer)
+                        && has_items(values, DataType::is_numeric) =>
+                {
                     for part in [indices, values] {
                         within(items(part).and_then(|(_, length)| length), SPARSE_ENTRIES_MAX)?;
                     }
@@ -68,7 +71,7 @@ pub(crate) fn infer(column: &Field) -> Result<Inferred, String> {
                 }
                 _ => {
                     return Err(
-                        "of structs, those of `lat` and `lon` and of `indices` and `values` are known"
+                        "of structs, those of `lat` and `lon` and of `indices`, whole numbers, and `values` are known"
                             .to_owned(),
                     );
                 }
@@ -122,8 +125,8 @@ pub(crate) fn items(data_type: &DataType) -> Option<(&DataType, Option<usize>)> 
     }
 }
 
-fn has_items(data_type: &DataType) -> bool {
-    items(data_type).is_some_and(|(item, _)| item.is_numeric())
+fn has_items(data_type: &DataType, are_they: fn(&DataType) -> bool) -> bool {
+    items(data_type).is_some_and(|(item, _)| are_they(item))
 }
 
 fn element(item: &DataType) -> Option<ElementType> {
@@ -236,6 +239,18 @@ mod tests {
             let error = of(wrong).unwrap_err();
             assert!(error.starts_with("each of its lists has "), "{error}");
         }
+    }
+
+    /// Indices that were floats lost what is behind the point.
+    #[test]
+    fn indices_are_whole_numbers() {
+        let part = |name, item| Field::new(name, lists(item, 2), true);
+        let of = |indices: DataType| {
+            let parts = vec![part("indices", indices), part("values", DataType::Float64)];
+            infer(&Field::new("column", DataType::Struct(parts.into()), true))
+        };
+        assert_eq!(of(DataType::Int64), Ok(Inferred::Sparse));
+        assert!(of(DataType::Float32).unwrap_err().contains("`indices`, whole numbers, and `values`"));
     }
 
     /// Structs that stood in a dictionary were taken for places, and ended the import in a panic.
