@@ -160,6 +160,10 @@ pub(crate) fn check(column: &Field, role: &Role) -> Result<(), String> {
             return fits(*length, options.dimension);
         }
         (Role::Vector(_, VectorKind::Sparse(_)), Ok(found)) => *found == Inferred::Sparse,
+        // Lists that are all empty have no type of their own.
+        (Role::Field(_, FieldType::Strings), Err(_)) => {
+            matches!(items(column.data_type()), Some((DataType::Null, None)))
+        }
         (Role::Field(_, wanted), Ok(Inferred::Field(found))) => {
             wanted == found
                 || matches!(

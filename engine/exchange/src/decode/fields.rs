@@ -129,6 +129,15 @@ fn moment<T: ArrowPrimitiveType>(
 
 fn strings(array: &ArrayRef, set: Set<'_>) -> Read<()> {
     let lists = Lists::of(array)?;
+    if *lists.items.data_type() == DataType::Null {
+        for (at, range) in lists.each() {
+            if !range.is_empty() {
+                return wrong(at, "string 0 of the list is null");
+            }
+            set(at, Value::Strings(Vec::new()));
+        }
+        return Ok(());
+    }
     // What is null in a list that is there is wrong, and found below.
     let items = convert(&lists.items, &DataType::Utf8)?;
     let texts = items.as_string::<i32>();
@@ -162,9 +171,32 @@ fn places(array: &ArrayRef, set: Set<'_>) -> Read<()> {
 mod tests {
     use std::sync::Arc;
 
-    use arrow_array::Date32Array;
+    use arrow_array::{Date32Array, ListArray, NullArray};
+    use arrow_buffer::OffsetBuffer;
+    use arrow_schema::Field;
 
     use super::*;
+    use crate::layout::Role;
+
+    /// Rows whose lists were all empty, which have no type of their own then, were refused by a field of lists of strings.
+    #[test]
+    fn lists_of_nothing_are_empty_lists_of_strings() {
+        let read = |lengths: [usize; 2]| {
+            let items: ArrayRef = Arc::new(NullArray::new(lengths.iter().sum()));
+            let item = Arc::new(Field::new("item", DataType::Null, true));
+            let lists = ListArray::new(item, OffsetBuffer::from_lengths(lengths), items, None);
+            let column = Field::new("tags", lists.data_type().clone(), true);
+            crate::infer::check(&column, &Role::Field("tags".into(), FieldType::Strings)).unwrap();
+            let array: ArrayRef = Arc::new(lists);
+            let mut found = Vec::new();
+            let read = super::read(&array, FieldType::Strings, &mut |at, value| found.push((at, value)));
+            read.map(|()| found)
+        };
+        let empty = || Value::Strings(Vec::new());
+        assert_eq!(read([0, 0]).unwrap(), [(0, empty()), (1, empty())]);
+        let wrong = read([0, 2]).unwrap_err();
+        assert_eq!((wrong.at, wrong.reason.as_str()), (1, "string 0 of the list is null"));
+    }
 
     /// A day of the year 300,000 became another one, or ended the import in a panic.
     #[test]
