@@ -152,13 +152,14 @@ fn value_of(literal: Literal, name: &str, field_type: Option<FieldType>) -> Resu
 
 /// A whole number, also one that is written with a point or an exponent.
 fn int(digits: &str) -> std::result::Result<i64, &'static str> {
-    const EXACT_MAX: f64 = (1_i64 << 53) as f64;
+    // From here on one float stands for several ints.
+    const EXACT_END: f64 = (1_i64 << 53) as f64;
     if !digits.contains(['.', 'e', 'E']) {
         return digits.parse().map_err(|_| "an int has 64 bits, and this number more");
     }
     match digits.parse::<f64>() {
         Ok(number) if number.fract() != 0.0 => Err("the field is int, and this is no whole number"),
-        Ok(number) if number.abs() <= EXACT_MAX => Ok(number as i64),
+        Ok(number) if number.abs() < EXACT_END => Ok(number as i64),
         _ => Err("write an int of this size in digits only"),
     }
 }

@@ -25,6 +25,16 @@ fn range(set: impl FnOnce(&mut Range)) -> Range {
     range
 }
 
+/// 2^53 + 1, written with a point, was read as the float next to it, another number.
+#[test]
+fn an_int_with_a_point_is_the_one_that_is_written() {
+    let year = |digits: &str| Filter::parse_for(&format!("year = {digits}"), &fields());
+    assert_eq!(year("9007199254740991.0"), Ok(Filter::eq("year", 9_007_199_254_740_991)));
+    for digits in ["9007199254740993.0", "-9007199254740993.0"] {
+        assert_eq!(year(digits).unwrap_err().reason, "write an int of this size in digits only");
+    }
+}
+
 #[test]
 fn what_people_write_is_read() {
     let lang = |text: &str| Filter::eq("lang", text);
