@@ -4,6 +4,9 @@ use serde_core::de::IgnoredAny;
 
 use crate::error::{Error, Result};
 
+/// Lists and objects within each other: more, no reader of values takes, which is what a row of a user's own type is read with.
+const DEPTH_MAX: usize = 127;
+
 /// A JSON text: valid, and kept as it was given, spaces and order included. Two are equal if their texts are.
 ///
 /// Through serde, as rows of a user's own type go, it is the value that the text says: that has neither the order of names nor
@@ -23,12 +26,22 @@ impl Json {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Invalid`], saying where the text is no JSON.
+    /// [`Error::Invalid`], saying where the text is no JSON, or how deep it is nested.
     pub fn new(text: impl Into<String>) -> Result<Json> {
         let text = text.into();
         match serde_json::from_str::<IgnoredAny>(&text) {
-            Ok(_) => Ok(Json(text)),
+            Ok(_) => Json::written(text),
             Err(error) => Err(Error::invalid("json", error.to_string())),
+        }
+    }
+
+    /// A text that a writer of JSON made: valid, and nested less than 128 deep or refused.
+    pub(crate) fn written(text: String) -> Result<Json> {
+        match depth(&text) {
+            depth if depth > DEPTH_MAX => {
+                Err(Error::invalid("json", format!("it is nested {depth} deep, and {DEPTH_MAX} is the most")))
+            }
+            _ => Ok(Json(text)),
         }
     }
 
@@ -56,5 +69,43 @@ impl Json {
 impl std::fmt::Display for Json {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// How many lists and objects are within each other, in a text that is JSON.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_string, mut is_escaped) = (false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_string => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was nested deeper was taken, and could not be read into a user's type any more.
+    #[test]
+    fn a_text_is_nested_as_deep_as_it_can_be_read() {
+        let nested = |depth: usize| format!("{}\"[\\\"[\"{}", "[".repeat(depth), "]".repeat(depth));
+        let most = Json::new(nested(DEPTH_MAX)).unwrap();
+        assert!(serde_json::from_str::<serde_json::Value>(most.as_str()).is_ok());
+        assert!(serde_json::from_str::<serde_json::Value>(&nested(DEPTH_MAX + 1)).is_err());
+        let error = Json::new(nested(DEPTH_MAX + 1)).unwrap_err().to_string();
+        assert_eq!(error, "json: it is nested 128 deep, and 127 is the most");
+        let side_by_side = format!("[{}]", vec!["{\"a\": []}"; 200].join(", "));
+        assert_eq!(depth(&side_by_side), 3);
     }
 }

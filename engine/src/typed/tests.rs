@@ -232,6 +232,7 @@ fn what_has_no_place_in_a_row_is_refused_by_name() {
     #[derive(Serialize)]
     struct Empty;
     let none: Option<Vec<f32>> = None;
+    let deep = (0..127).fold(serde_json::json!([]), |inner, _| serde_json::json!([inner]));
     let value = "a payload field is a bool, an int, a float, a string or what JSON holds; this is";
     let cases = [
         (refusal(-1, &none, 0), "id: an id is an unsigned integer or a string".to_owned()),
@@ -245,6 +246,7 @@ fn what_has_no_place_in_a_row_is_refused_by_name() {
             refusal(1, &none, u64::MAX),
             "field: 18446744073709551615 is beyond the largest int, 2^63 - 1".into(),
         ),
+        (refusal(1, &none, deep), "field: json: it is nested 128 deep, and 127 is the most".into()),
     ];
     for (found, expected) in cases {
         assert_eq!(found, expected);

@@ -45,7 +45,11 @@ impl Cell {
             return Ok(cell);
         }
         // What is nested is gone through once more by who writes JSON.
-        serde_json::to_string(value).map(Cell::Json).map_err(|error| Fault::new(error.to_string()).of(field))
+        let text = serde_json::to_string(value).map_err(|error| Fault::new(error.to_string()).of(field))?;
+        match Json::written(text) {
+            Ok(json) => Ok(Cell::Json(json.into_string())),
+            Err(error) => Err(Fault::new(error.to_string()).of(field)),
+        }
     }
 
     pub(super) fn into_id(self) -> Written<PointId> {
