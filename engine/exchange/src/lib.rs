@@ -76,8 +76,8 @@
 //!
 //! **Cost.** In memory are a batch ([`BatchSize`], 8 MiB) as rows and as columns, of Parquet also a group of rows of 32 MiB when writing and a
 //! page of each column when reading. An Arrow file is read batch by batch, and large batches in parts, unless they are compressed or have
-//! dictionaries: those are in memory as a whole. A text that rows of a dictionary share is in memory once until it is rows, of which 8 MiB are
-//! made at once. Cosine vectors are stored at unit length, and come out so.
+//! dictionaries or views, as polars writes its texts: those are in memory as a whole. A text that rows of a dictionary share is in memory
+//! once until it is rows, of which 8 MiB are made at once. Cosine vectors are stored at unit length, and come out so.
 //!
 //! Deliberately absent: CSV, which has no vectors; exports of many collections at once, which is what snapshots are for.
 
