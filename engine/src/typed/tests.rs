@@ -246,11 +246,18 @@ fn what_has_no_place_in_a_row_is_refused_by_name() {
             refusal(1, &none, u64::MAX),
             "field: 18446744073709551615 is beyond the largest int, 2^63 - 1".into(),
         ),
+        (refusal(1, &none, [0.5, f64::NAN]), "field: NaN is not a finite number".into()),
+        (
+            refusal(1, &none, BTreeMap::from([("a", Some((1, f32::INFINITY)))])),
+            "field: inf is not a finite number".into(),
+        ),
         (refusal(1, &none, deep), "field: json: it is nested 128 deep, and 127 is the most".into()),
     ];
     for (found, expected) in cases {
         assert_eq!(found, expected);
     }
+    let infinite = values::fitted(Value::Float(f64::INFINITY), FieldType::Json);
+    assert!(matches!(infinite, Value::Float(_)), "{infinite:?}");
     let no_id = Point::from_row(&BTreeMap::from([("a", 1)])).unwrap_err().to_string();
     assert_eq!(no_id, "id: a row has a field of this name");
     assert_eq!(

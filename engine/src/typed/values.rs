@@ -27,6 +27,8 @@ pub(super) const DEGREES: [&str; 2] = ["lat", "lon"];
 pub(super) fn fitted(value: Value, declared: FieldType) -> Value {
     match (declared, value) {
         (FieldType::Timestamp, Value::Int(microseconds)) => Value::Timestamp(microseconds),
+        // JSON has no such number, and would have `null` for it.
+        (FieldType::Json, Value::Float(number)) if !number.is_finite() => Value::Float(number),
         (
             FieldType::Json,
             value @ (Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) | Value::Strings(_)),

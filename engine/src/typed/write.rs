@@ -2,9 +2,10 @@
 //!
 //! serde tells a value step by step. Two things take it: [`RowWriter`] the whole, which has to be a struct or a map, and
 //! [`CellWriter`](cell) what stands in one field, and each number of a vector. What stands in the field of the named vectors is taken
-//! by a writer of its own (`write/vectors.rs`), as its lists are no payload.
+//! by a writer of its own (`write/vectors.rs`), as its lists are no payload. What is nested becomes JSON, whose numbers are finite (`write/finite.rs`).
 
 mod cell;
+mod finite;
 mod vectors;
 
 use std::collections::BTreeMap;

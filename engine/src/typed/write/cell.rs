@@ -6,6 +6,7 @@ use serde_core::ser::{SerializeTuple, SerializeTupleStruct, SerializeTupleVarian
 
 use super::super::values::{DEGREES, GEO, JSON, TIMESTAMP};
 use super::super::{Fault, ID, VECTOR};
+use super::finite::Finite;
 use crate::payload::{GeoPoint, Json, Value};
 use crate::point::PointId;
 
@@ -44,8 +45,11 @@ impl Cell {
         if !is_nested {
             return Ok(cell);
         }
-        // What is nested is gone through once more by who writes JSON.
+        // What is nested is gone through once more by who writes JSON, and again where a `null` may stand for a number that is not finite.
         let text = serde_json::to_string(value).map_err(|error| Fault::new(error.to_string()).of(field))?;
+        if text.contains("null") {
+            value.serialize(Finite).map_err(|fault| fault.of(field))?;
+        }
         match Json::written(text) {
             Ok(json) => Ok(Cell::Json(json.into_string())),
             Err(error) => Err(Fault::new(error.to_string()).of(field)),
