@@ -135,7 +135,7 @@ impl Coming<'_> {
     }
 }
 
-/// The length of the first list of a column, of lists of lists that of the first inner one.
+/// The length of the first list of a column that is not empty, of lists of lists that of the first inner one.
 fn first_length(file: &Opened, at: usize) -> Result<Option<usize>> {
     for batch in file.batches(&[at])? {
         if let Some(length) = batch?.columns().first().and_then(decode::first_length) {

@@ -41,7 +41,7 @@ pub(crate) struct Planner<'a> {
     /// The schema of the collection, if it is there.
     pub(crate) target: Option<Schema>,
     pub(crate) options: &'a ImportOptions,
-    /// The length of the first list of a column, of lists of lists that of the first inner one; none if there is no list.
+    /// The length of the first list of a column that is not empty, of lists of lists that of the first inner one; none if there is no list.
     pub(crate) first_length: &'a dyn Fn(usize) -> Result<Option<usize>>,
 }
 

@@ -166,7 +166,7 @@ struct Ahead<'a> {
 }
 
 impl Ahead<'_> {
-    /// The length of the first list of a column, of lists of lists that of the first inner one.
+    /// The length of the first list of a column that is not empty, of lists of lists that of the first inner one.
     fn first_length(&mut self, column: usize) -> Result<Option<usize>> {
         for at in 0.. {
             if at == self.read.len() && !self.read_one(column)? {

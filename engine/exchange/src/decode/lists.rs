@@ -64,7 +64,7 @@ impl Lists {
     }
 }
 
-/// The length of the first list; of lists of lists, that of the first inner one.
+/// The length of the first list that is not empty; of lists of lists, that of the first inner one that is not.
 pub(crate) fn first_length(array: &ArrayRef) -> Option<usize> {
     let lists = Lists::of(array).ok()?;
     let is_nested = matches!(
@@ -72,11 +72,10 @@ pub(crate) fn first_length(array: &ArrayRef) -> Option<usize> {
         DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..)
     );
     match is_nested {
-        true => lists
-            .each()
-            .find(|(_, range)| !range.is_empty())
-            .and_then(|(_, range)| first_length(&lists.items.slice(range.start, range.len()))),
-        false => lists.each().next().map(|(_, range)| range.len()),
+        true => {
+            lists.each().find_map(|(_, range)| first_length(&lists.items.slice(range.start, range.len())))
+        }
+        false => lists.each().map(|(_, range)| range.len()).find(|length| *length > 0),
     }
 }
 
@@ -100,6 +99,7 @@ mod tests {
 
     use arrow_array::types::Float32Type;
     use arrow_array::{FixedSizeListArray, ListArray, StringArray, StringViewArray, StructArray};
+    use arrow_buffer::OffsetBuffer;
     use arrow_schema::Field;
 
     use super::*;
@@ -121,5 +121,17 @@ mod tests {
             assert!((400_000..420_000).contains(&all), "{all} of {}", array.data_type());
             assert!((400..500).contains(&one), "{one} of {}", array.data_type());
         }
+    }
+
+    /// A column of many vectors whose first one was empty was taken for one without values, and left out.
+    #[test]
+    fn an_empty_list_says_no_length() {
+        let vectors = [Some(vec![]), Some(vec![Some(1.0), Some(2.0)])];
+        let vectors: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Float32Type, _, _>(vectors));
+        let item = Arc::new(Field::new("item", vectors.data_type().clone(), true));
+        let offsets = OffsetBuffer::from_lengths([0, 1, 1]);
+        let lists: ArrayRef = Arc::new(ListArray::new(item, offsets, vectors.clone(), None));
+        assert_eq!((first_length(&vectors), first_length(&lists)), (Some(2), Some(2)));
+        assert_eq!(first_length(&lists.slice(0, 2)), None);
     }
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::UInt64Type;
+use arrow_array::types::{Float32Type, UInt64Type};
 use arrow_array::{
     ArrayRef, ListArray, RecordBatch, RecordBatchIterator, RecordBatchReader, StringArray, UInt64Array,
 };
@@ -164,4 +164,23 @@ fn a_field_called_vector_is_the_collections() {
     let mut sink = DbSink::new(&db, "to").unwrap();
     import_stream(&mut sink, Box::new(stream), &ImportOptions::default(), &mut quietly).unwrap();
     assert_eq!(to.view().iter().next().unwrap().unwrap().payload["vector"], Value::Float(3.0));
+}
+
+/// Where the first list was empty, the import was refused for a dimension of 0, and named neither the column nor the row.
+#[test]
+fn an_empty_list_does_not_say_how_long_a_columns_lists_are() {
+    let lists = [Some(vec![Some(1.0), Some(2.0)]), None, Some(vec![])];
+    for (order, row) in [([0, 1, 2], 3), ([2, 1, 0], 1)] {
+        let lists = order.map(|at: usize| lists[at].clone());
+        let lists: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Float32Type, _, _>(lists));
+        let ids: ArrayRef = Arc::new(UInt64Array::from(vec![1, 2, 3]));
+        let batch = RecordBatch::try_from_iter([("id", ids), ("v", lists)]).unwrap();
+        let stream = RecordBatchIterator::new([Ok(batch.clone())], batch.schema());
+        let db = Db::in_memory().unwrap();
+        let mut sink = DbSink::new(&db, "to").unwrap();
+        let error = import_stream(&mut sink, Box::new(stream), &ImportOptions::default(), &mut quietly);
+        let error = error.unwrap_err().to_string();
+        let reason = "the collection has vectors of 2 components, this has 0";
+        assert!(error.contains(&format!("row {row}, column `v`: {reason}")), "{error}");
+    }
 }
