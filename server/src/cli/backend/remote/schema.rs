@@ -7,7 +7,7 @@ use ragstone::{
 };
 use ragstone_client as client;
 use ragstone_rag::embed::{Arithmetic, ModelInfo, Pooling};
-use ragstone_rag::reserved::MODEL_ATTRIBUTE;
+use ragstone_rag::reserved::{CHUNKS_ATTRIBUTE, MODEL_ATTRIBUTE, REQUEST_ATTRIBUTE};
 
 use super::{field_type, types, wire_size};
 
@@ -109,11 +109,19 @@ fn contract(model: &client::ModelInfo) -> Result<ModelInfo> {
 
 /// What asks for a collection of this schema.
 pub(super) fn create(name: &str, schema: &Schema) -> Result<client::CreateCollection> {
-    if !schema.attributes().is_empty() {
-        bail!(
-            "the file is of a collection with documents, which a server takes by `ingest` only: import it into a directory, \
-             with --data"
-        );
+    for name in schema.attributes().keys() {
+        match name.as_str() {
+            // Of the request that the other collection was made by.
+            REQUEST_ATTRIBUTE => {}
+            MODEL_ATTRIBUTE | CHUNKS_ATTRIBUTE => bail!(
+                "the file is of a collection with documents, which a server takes by `ingest` only: import it into a directory, \
+                 with --data"
+            ),
+            _ => bail!(
+                "the file is of a collection with the attribute `{name}`, which no server takes: import it into a directory, \
+                 with --data"
+            ),
+        }
     }
     let mut request = match schema.default_vector() {
         Some(options) => {
@@ -143,4 +151,21 @@ pub(super) fn create(name: &str, schema: &Schema) -> Result<client::CreateCollec
         request = request.tenant(tenant);
     }
     Ok(request.strict(schema.strict()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever had been made over the wire, which names a request, was taken for a collection with documents and refused.
+    #[test]
+    fn a_collection_that_a_request_made_is_made_again() {
+        let made = |attribute: &str| {
+            let schema = Schema::builder(2).attribute(attribute, "x").attribute(REQUEST_ATTRIBUTE, "r");
+            create("notes", &schema.build().unwrap()).map(drop).map_err(|error| error.to_string())
+        };
+        assert_eq!(made(REQUEST_ATTRIBUTE), Ok(()));
+        assert!(made(MODEL_ATTRIBUTE).unwrap_err().contains("a collection with documents"));
+        assert!(made("made by").unwrap_err().contains("the attribute `made by`, which no server takes"));
+    }
 }
