@@ -90,25 +90,10 @@ fn may_be_logged(metadata: &Metadata<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
     use tracing_subscriber::filter::LevelFilter;
 
+    use super::lines::Written;
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Written {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     /// `RUST_LOG=trace` wrote the operator's key of a model's service into the log, and what it was asked.
     #[test]
@@ -122,7 +107,7 @@ mod tests {
             tracing::trace!(target: "ragstone_server::tests", "of ours");
             tracing::debug!(target: "ureq_proto::client", "of theirs");
         });
-        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let text = written.text();
         assert!(text.contains("of ours") && text.contains("of theirs"), "{text}");
         assert!(!text.contains("sk-1"), "{text}");
     }

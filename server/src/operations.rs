@@ -373,14 +373,16 @@ fn keep(db: &Db, operation: &Operation) {
 }
 
 /// The line that the log has of how an operation ended. What it failed for may have words of the caller's: they are in the operation.
+/// Its target has a longer name there: `target` is what lines of JSON call the module that writes them.
 fn tell(ended: &Operation) {
     let (id, kind, state) = (&ended.id, ended.asked.kind.name(), ended.state);
+    let operation_target = &ended.asked.target;
     match &ended.error {
         Some(Problem { code, .. }) => {
             let code = Code::from_i32(*code);
-            tracing::warn!(id, kind, target = ended.asked.target, ?state, ?code, "operation");
+            tracing::warn!(id, kind, operation_target, ?state, ?code, "operation");
         }
-        None => tracing::info!(id, kind, target = ended.asked.target, ?state, "operation"),
+        None => tracing::info!(id, kind, operation_target, ?state, "operation"),
     }
 }
 

@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use super::tally::Tally;
 use super::{Asked, Kind, Operation, Operations, Outcome, State};
 use crate::limits::{OPERATIONS_KEPT_MAX, OPERATIONS_RUNNING_MAX};
-use crate::logs::lines::Lines;
+use crate::logs::lines::{Lines, Written};
 use crate::status;
 
 fn asked(kind: Kind, target: &str) -> Asked {
@@ -149,6 +149,29 @@ async fn what_ran_when_the_server_stopped_goes_on_or_was_cut_off() {
         assert!(problem.message.starts_with("the server stopped while"), "{}", problem.message);
         operations.cancel(&dies.id).unwrap();
         end(&operations, &dies.id).await;
+    }
+}
+
+/// The line had two `target`s as JSON, and a reader of it found the module's name where the snapshot or the collection was to be.
+#[tokio::test]
+async fn a_line_of_json_says_what_an_operation_was_about() {
+    // The process logs, so that the subscriber of this thread is not the only one: see [`Lines`].
+    let _lines = Lines::begin();
+    let (operations, _) = Operations::open(Db::in_memory().unwrap());
+    let begun = operations.begin(asked(Kind::Export, "notes"), |_, _| Ok(Outcome::new())).unwrap();
+    let succeeded = end(&operations, &begun.id).await;
+    let broken = |_: &super::Report, _: &CancelToken| Err(status::snapshot_damaged("broken".into()));
+    let begun = operations.begin(asked(Kind::VerifySnapshot, "notes"), broken).unwrap();
+    let failed = end(&operations, &begun.id).await;
+    let written = Written::default();
+    let writer = written.clone();
+    let json = tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone());
+    tracing::subscriber::with_default(json.finish(), || [succeeded, failed].iter().for_each(super::tell));
+    let text = written.text();
+    assert_eq!(text.lines().count(), 2, "{text}");
+    for line in text.lines() {
+        assert_eq!(line.matches(r#""target":"#).count(), 1, "{line}");
+        assert!(line.contains(r#""operation_target":"notes""#), "{line}");
     }
 }
 
