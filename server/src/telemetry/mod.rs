@@ -22,11 +22,13 @@
 //! Invariants:
 //! * Nothing is told unless the operator names a collector ([`TelemetryConfig::otlp_endpoint`]).
 //! * No text, question, prompt, payload, filter or id of a point is in a span: names, numbers and durations are.
-//! * A collector that is slow or gone costs spans, never calls: they wait in a queue of fixed length (`OTEL_BSP_*`), and are dropped beyond it.
+//! * A collector that is slow or gone costs spans, never calls: they wait in a queue of fixed length (`OTEL_BSP_*`), and are dropped beyond it. The log says
+//!   so once, and once again when it is back.
 //! * A caller's `traceparent` (W3C) is the parent of the call, and its decision whether to sample is followed.
 //! * Nothing is kept for the process: two servers in one tell two collectors.
 
 mod call;
+mod exporter;
 mod names;
 mod stages;
 
@@ -44,6 +46,7 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
 
 pub(crate) use self::call::{Answered, Call, Finished};
+use self::exporter::ToldOnce;
 pub(crate) use self::stages::{About, Activity, Figures, Stages};
 use crate::listen::ServeError;
 
@@ -118,7 +121,7 @@ impl Traces {
         let exporter = exporter.build().map_err(|error| ServeError::Telemetry(error.to_string()))?;
         let root = Sampler::TraceIdRatioBased(config.trace_sample);
         let provider = SdkTracerProvider::builder()
-            .with_batch_exporter(exporter)
+            .with_batch_exporter(ToldOnce::new(exporter))
             .with_sampler(Sampler::ParentBased(Box::new(root)))
             .with_resource(resource())
             .build();
