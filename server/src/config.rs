@@ -6,6 +6,7 @@ use std::time::Duration;
 use ragstone_rag::answers::AnswerCacheOptions;
 use ragstone_rag::embed::DEFAULT_MODEL;
 use ragstone_snapshot::Repository;
+use tokio::sync::Semaphore;
 
 use crate::access::AccessConfig;
 use crate::limits;
@@ -15,6 +16,9 @@ use crate::tls::{Tls, TlsFiles};
 
 /// Where a server listens by default: reachable from this machine only.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:6733";
+
+/// Threads that may block for what has neither a turn nor the place of an answer: operations, models that are loaded, scrapes, files that are looked at.
+const OTHER_THREADS_MAX: usize = 512;
 
 /// How a server runs; every part has a default.
 #[derive(Clone, Debug)]
@@ -151,6 +155,16 @@ impl ServerConfig {
         of_parts.chain(of_files).collect()
     }
 
+    /// How many threads that may block the runtime of a server is to have (`tokio::runtime::Builder::max_blocking_threads`): one for each request
+    /// of any kind that may be worked on at a time, one for each answer of a language model that may be under way, and some for all else. They
+    /// are begun as they are needed. Where there are fewer, answers that wait for their model keep whoever reads or writes waiting, too.
+    pub fn blocking_threads_max(&self) -> usize {
+        // Reads, writes and fetches of models have turns of their own.
+        let working = self.worker_threads_max.saturating_mul(3);
+        let all = working.saturating_add(self.concurrent_generations_max).saturating_add(OTHER_THREADS_MAX);
+        all.min(Semaphore::MAX_PERMITS)
+    }
+
     /// Whether no other machine may reach the ports: whoever reaches them may do everything, and the operator has not insisted on that.
     pub(crate) fn is_for_this_machine_alone(&self) -> bool {
         !self.access.is_on() && self.tls.client_ca.is_none() && !self.access.insecure_listen
@@ -231,6 +245,20 @@ mod tests {
         for wrong in ["s3://key:secret@bucket/prefix", "gs://key:a@b@bucket", "s3://key:@bucket?x=y"] {
             assert!(refused(wrong), "{wrong}");
         }
+    }
+
+    /// With the 512 of a runtime that is not told, as many answers that waited for their model stopped reads, writes and scrapes.
+    #[test]
+    fn there_are_threads_for_all_that_may_be_worked_on_and_some_more() {
+        let config = ServerConfig {
+            concurrent_generations_max: 1_000,
+            worker_threads_max: 600,
+            ..ServerConfig::default()
+        };
+        assert!(config.blocking_threads_max() > 1_000 + 3 * 600);
+        let endless = ServerConfig { worker_threads_max: usize::MAX, ..config };
+        // A runtime adds its own to them.
+        assert!(endless.blocking_threads_max() < usize::MAX / 2);
     }
 
     /// A server ran with it, and the first snapshot at night was the first to say so.

@@ -126,8 +126,12 @@ impl InProcess {
         let config = ServerConfig { access: AccessConfig::default(), ..config };
         let threads =
             std::thread::available_parallelism().map_or(THREADS_MIN, |cores| cores.get().max(THREADS_MIN));
-        let runtime =
-            Builder::new_multi_thread().worker_threads(threads).thread_name("ragstone").enable_all().build();
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads)
+            .max_blocking_threads(config.blocking_threads_max())
+            .thread_name("ragstone")
+            .enable_all()
+            .build();
         let runtime = runtime.map_err(|error| Failed::internal(format!("threads of the engine: {error}")))?;
         let handle = runtime.handle().clone();
         let _within = handle.enter();

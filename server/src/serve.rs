@@ -57,7 +57,7 @@ type Serving<'a> = Pin<Box<dyn Future<Output = Result<(), ServeError>> + Send + 
 type Open = Box<dyn FnOnce() -> ragstone::Result<Rag> + Send>;
 
 /// Serves `ragstone.v1`, health and reflection, and the HTTP port if there is one, until `shutdown` completes, then ends cleanly; returns when
-/// everything is closed and flushed.
+/// everything is closed and flushed. The runtime that it is called on is to have [`ServerConfig::blocking_threads_max`] threads that may block.
 ///
 /// # Errors
 /// [`ServeError`]; nothing acknowledged is lost whatever it is.

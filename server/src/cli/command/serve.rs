@@ -26,7 +26,11 @@ pub(super) fn run(args: ServeArgs) -> Result<()> {
         tracing::warn!(variable, nearest, "a variable of the environment is no setting, but nearly");
     }
     let generate_models = generate_models(&resolved)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(settings.server.blocking_threads_max())
+        .enable_all()
+        .build()
+        .context("the runtime")?;
     let served = runtime.block_on(async {
         // Listening comes first: a port that is taken is found out before a large directory is opened.
         let grpc = bind(&settings.listen).await.map_err(|error| at(&resolved, "listen", error))?;
