@@ -281,9 +281,19 @@ fn the_dashboard_shows_metrics_that_there_are() {
         }
         let targets = panel["targets"].as_array().unwrap();
         assert!(!targets.is_empty(), "{title}");
+        let defaults = &panel["fieldConfig"]["defaults"];
         for target in targets {
-            let legend = shown_in(target["legendFormat"].as_str().unwrap());
-            wrong.extend(wrong_in(target["expr"].as_str().unwrap(), &legend));
+            let (expression, name) =
+                (target["expr"].as_str().unwrap(), target["legendFormat"].as_str().unwrap());
+            wrong.extend(wrong_in(expression, &shown_in(name)));
+            // How many a second stood beside the recall as a share: 3 a second as 300 %, on an axis that ends at 100.
+            if defaults["unit"] == "percentunit" && !expression.contains(" / ") {
+                let others = panel["fieldConfig"]["overrides"].as_array().unwrap();
+                let own = others.iter().find(|other| other["matcher"]["options"] == name);
+                let has_unit =
+                    own.is_some_and(|own| own["properties"].to_string().contains(r#""id":"unit""#));
+                assert!(has_unit, "{title}: {name} is no share");
+            }
         }
     }
     for variable in dashboard["templating"]["list"].as_array().unwrap() {
