@@ -217,7 +217,7 @@ pub(crate) struct Incomplete {
 }
 
 /// Exit code of what was interrupted, as shells have it.
-const EXIT_INTERRUPTED: u8 = 130;
+pub(crate) const EXIT_INTERRUPTED: u8 = 130;
 
 /// That a command was interrupted, and what that means for its work.
 pub(crate) fn interrupted(message: impl Into<String>) -> anyhow::Error {
@@ -245,7 +245,7 @@ pub(crate) fn on_interrupt(cancel: CancelToken) -> Result<()> {
                 cancel.cancel();
             }
             if tokio::signal::ctrl_c().await.is_ok() {
-                std::process::exit(130);
+                std::process::exit(EXIT_INTERRUPTED.into());
             }
         });
     });

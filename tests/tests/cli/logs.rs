@@ -12,6 +12,20 @@ use crate::support::{Scratch, binary};
 const KEY: &str = "sk-hunter2hunter2hunter2hunter2";
 const TEXT: &str = "zanzibar quagmire xylophone vortex";
 
+/// The first line of a log in JSON with this message, once there is one.
+pub(crate) fn line(log: &str, message: &str) -> Value {
+    let began = Instant::now();
+    loop {
+        let text = std::fs::read_to_string(log).unwrap();
+        let mut entries = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        if let Some(found) = entries.find(|entry| entry["message"] == message) {
+            return found;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "no line `{message}`: {text}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// With `RUST_LOG=trace` it had every byte that goes to a model's service: the operator's key, and texts.
 #[test]
 fn a_log_has_neither_keys_nor_texts() {
@@ -28,17 +42,7 @@ fn a_log_has_neither_keys_nor_texts() {
         .stderr(File::create(&log).unwrap())
         .spawn()
         .unwrap();
-    let (began, read) = (Instant::now(), || std::fs::read_to_string(&log).unwrap());
-    let address = loop {
-        let text = read();
-        let mut entries = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let serving = entries.find(|entry| entry["message"] == "serving");
-        if let Some(address) = serving.as_ref().and_then(|entry| entry["address"].as_str()) {
-            break address.to_owned();
-        }
-        assert!(began.elapsed() < Duration::from_secs(60), "it does not serve: {text}");
-        std::thread::sleep(Duration::from_millis(20));
-    };
+    let address = line(&log, "serving")["address"].as_str().unwrap().to_owned();
     let model = format!("{}#m", service.base());
     let failed = scratch.run(&["--url", &format!("http://{address}")], &["embed", "--model", &model, TEXT]);
     child.kill().unwrap();
@@ -46,7 +50,7 @@ fn a_log_has_neither_keys_nor_texts() {
     let asked = service.asked();
     assert!(!asked.is_empty(), "{}", String::from_utf8_lossy(&failed.stderr));
     assert_eq!(asked[0].headers["authorization"], format!("Bearer {KEY}"));
-    let text = read();
+    let text = std::fs::read_to_string(&log).unwrap();
     assert!(text.contains(r#""level":"DEBUG""#), "{text}");
     // A line of a dump has sixteen bytes.
     for secret in [&KEY[..8], &KEY[16..24], &TEXT[..8], &TEXT[16..24]] {

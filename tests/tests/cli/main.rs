@@ -14,6 +14,8 @@ mod logs;
 mod operator;
 mod points;
 mod search;
+#[cfg(unix)]
+mod stopping;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;

@@ -13,7 +13,7 @@ use ragstone_server::settings::{Origin, Resolved, misspelt};
 use ragstone_server::{Listeners, ServeError, bind, init_logs, open_and_serve, shutdown_signal};
 
 use crate::cli::args::ServeArgs;
-use crate::cli::pdf;
+use crate::cli::{output, pdf};
 
 /// How long threads that are still busy are waited for at the end.
 const SHUTDOWN_WAIT: Duration = Duration::from_millis(200);
@@ -38,7 +38,11 @@ pub(super) fn run(args: ServeArgs) -> Result<()> {
             Some(address) => Some(bind(address).await.map_err(|error| at(&resolved, "http_listen", error))?),
             None => None,
         };
-        let shutdown = shutdown_signal()?;
+        let asked = shutdown_signal()?;
+        let shutdown = async {
+            asked.await;
+            tokio::spawn(end_at_once());
+        };
         let progress = Arc::new(LogProgress);
         let options = ModelOptions { offline: settings.offline, progress, ..ModelOptions::default() };
         let data = settings.data.clone();
@@ -54,6 +58,15 @@ pub(super) fn run(args: ServeArgs) -> Result<()> {
     // fetch that is cut off leaves nothing in the cache.
     runtime.shutdown_timeout(SHUTDOWN_WAIT);
     served
+}
+
+/// Ends the process at the next Ctrl-C, as it ends any other command: whoever asks twice does not want to wait for what is under way. What was
+/// acknowledged is kept, whenever a process ends.
+async fn end_at_once() {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        tracing::warn!("asked once more to stop; what is under way is cut off");
+        std::process::exit(output::EXIT_INTERRUPTED.into());
+    }
 }
 
 /// Variables of this process's environment that are nearly settings, each with the one that is.
