@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ragstone::query::{Names, Query, QueryResponse, Select, Source};
-use ragstone::{PointId, Vector, View};
+use ragstone::{Interrupted, PointId, Vector, View};
 use ragstone_rag::Watch;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -172,6 +172,11 @@ fn ranked(found: &QueryResponse) -> Ranked {
 impl Drawn {
     /// Compares what was found in a view with what there is, later. To be called on a thread of a runtime.
     pub(crate) fn compare(self, view: &View, found: &QueryResponse) {
+        if found.stats.interrupted == Some(Interrupted::Cancelled) {
+            // Its caller has left, or its deadline has passed: nobody is given what it had found by then.
+            self.recall.skip();
+            return;
+        }
         if found.stats.exact && found.stats.interrupted.is_none() {
             self.recall.count(self.collection, (found.hits.len(), found.hits.len()));
             return;
@@ -188,7 +193,8 @@ impl Drawn {
 
     fn later(self, view: &View, found: Option<Ranked>) {
         let Ok(runtime) = Handle::try_current() else { return self.recall.skip() };
-        let view = view.detached();
+        // As it is now: what expires until it is compared could be found.
+        let view = view.as_of_now().detached();
         runtime.spawn(async move {
             let Drawn { recall, collection, exact, ef, turn } = self;
             let shared = &recall.shared;
@@ -238,8 +244,10 @@ fn overlap(exact: &QueryResponse, found: &[(PointId, Option<f32>)]) -> (usize, u
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicI64;
+
     use ragstone::query::Nearest;
-    use ragstone::{Db, Filter, Point, Schema};
+    use ragstone::{Clock, Db, DbOptions, Filter, Point, Schema};
 
     use super::*;
     use crate::config::ServerConfig;
@@ -324,6 +332,44 @@ mod tests {
         recall.watch().unwrap()("c", &view, &query);
         counted(&recall, 2).await;
         assert_eq!(recall.measured(), [("c".to_owned(), Measured { queries: 2, wanted: 10, found: 8 })]);
+    }
+
+    /// Rows that expired while a query waited to be measured were none that it should have found, and others stood in their places.
+    #[tokio::test]
+    async fn rows_that_expire_meanwhile_are_as_right() {
+        let now = Arc::new(AtomicI64::new(1_000));
+        let told = Arc::clone(&now);
+        let clock = Clock::new(move || told.load(Ordering::Relaxed));
+        let mut options = DbOptions::default();
+        (options.clock, options.background) = (clock, false);
+        let db = Db::in_memory_with(options).unwrap();
+        let rows = db.create_collection("c", Schema::new(2).unwrap()).unwrap();
+        let near = |id: u64| Point::new(id, [1.0, id as f32 / 100.0]);
+        let until = |id: u64| if id < 5 { 2_000 } else { 3_000 };
+        rows.upsert((0..20).map(|id| near(id).expires_at(until(id))).collect()).unwrap();
+        let (view, recall) = (rows.view(), recall(1.0));
+        let query = Query::nearest([1.0, 0.0], 5);
+        let mut found = view.query(&query).unwrap();
+        found.stats.exact = false;
+        recall.draw("c", &query).unwrap().compare(&view, &found);
+        now.store(2_500, Ordering::Relaxed);
+        counted(&recall, 1).await;
+        assert_eq!(recall.measured(), [("c".to_owned(), Measured { queries: 1, wanted: 5, found: 5 })]);
+    }
+
+    /// Callers who left after milliseconds lowered the recall of a collection, and an alert fired.
+    #[tokio::test]
+    async fn what_a_caller_left_is_not_measured() {
+        let db = Db::in_memory().unwrap();
+        let rows = db.create_collection("c", Schema::new(2).unwrap()).unwrap();
+        rows.upsert((0..4_u64).map(|id| Point::new(id, [1.0, 0.0])).collect()).unwrap();
+        let (view, recall, query) = (rows.view(), recall(1.0), Query::nearest([1.0, 0.0], 2));
+        let mut found = view.query(&query).unwrap();
+        found.hits.clear();
+        found.stats.interrupted = Some(Interrupted::Cancelled);
+        recall.draw("c", &query).unwrap().compare(&view, &found);
+        assert_eq!((recall.skipped(), recall.measured()), (1, Vec::new()));
+        assert!(recall.draw("c", &query).is_some(), "another one may be measured");
     }
 
     #[test]
