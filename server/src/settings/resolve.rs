@@ -147,9 +147,19 @@ struct Applied {
 
 impl Applied {
     fn file(&mut self, path: &Path) -> Result<(), SettingsError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
-        for (line, entry) in file::entries(&text) {
+        let bytes =
+            std::fs::read(path).map_err(|source| SettingsError::Read { path: path.to_owned(), source })?;
+        let text = match std::str::from_utf8(&bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                let before = bytes.iter().take(error.valid_up_to());
+                let line = 1 + before.filter(|byte| **byte == b'\n').count();
+                let origin = Origin::File { path: path.to_owned(), line };
+                self.refused.push(Refusal { origin, what: "is not UTF-8, as TOML is".to_owned() });
+                return Ok(());
+            }
+        };
+        for (line, entry) in file::entries(text) {
             let origin = Origin::File { path: path.to_owned(), line };
             match entry {
                 Ok((setting, written)) => self.set(setting, &written, origin),

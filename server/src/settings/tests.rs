@@ -167,6 +167,17 @@ fn what_is_no_toml_is_told_with_its_line() {
     assert!(resolve(absent).unwrap_err().to_string().contains("no/such/r.toml"));
 }
 
+/// Of a file with an umlaut of another encoding it was told that the stream did not contain valid UTF-8, and not where.
+#[test]
+fn what_is_no_utf_8_is_told_with_its_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("r.toml");
+    std::fs::write(&path, b"listen = \"a:1\"\n# Z\xfcrich\nmodel = \"m\"\n").unwrap();
+    let refused =
+        resolve(Sources { file: Some(path.clone()), environment: &|_| None, flags: Vec::new() }).unwrap_err();
+    assert_eq!(refused.to_string(), format!("{}:2: is not UTF-8, as TOML is", path.display()));
+}
+
 #[test]
 fn what_strangers_would_reach_is_refused_unless_they_are_asked_or_it_is_insisted_on() {
     let checked = |file: &str| match resolved(file, &[], &[]).unwrap().settings.check() {
