@@ -206,7 +206,8 @@ impl ServerConfig {
         let has_password = self.snapshot_stores.iter().any(|store| has_password(store));
         let reason = "has a password in a URL, which goes into the environment";
         let store = has_password.then_some(("snapshot_stores", reason));
-        let is_no_place = self.snapshot_stores.iter().any(|store| Repository::check_url(store).is_err());
+        let is_none = |store: &String| store.is_empty() || Repository::check_url(store).is_err();
+        let is_no_place = self.snapshot_stores.iter().any(is_none);
         let reason =
             "has a store that cannot be one: it is a directory, s3://bucket/prefix, gs://… or az://…";
         let store = store.or(is_no_place.then_some(("snapshot_stores", reason)));
@@ -272,6 +273,7 @@ mod tests {
             ("s4://bucket/prefix", false),
             ("s3:/bucket/prefix", false),
             ("ftp://host/prefix", false),
+            ("", false),
         ] {
             let config = ServerConfig { snapshot_stores: vec![store.to_owned()], ..ServerConfig::default() };
             let refused = matches!(config.check(), Err(ServeError::Config { field: "snapshot_stores", .. }));
