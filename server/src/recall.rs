@@ -117,6 +117,12 @@ impl Recall {
         measured.iter().map(|(collection, measured)| (collection.clone(), *measured)).collect()
     }
 
+    /// Forgets what was measured of collections that are no more, whose places are for others.
+    pub(crate) fn keep(&self, is_there: impl Fn(&str) -> bool) {
+        let mut measured = self.shared.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        measured.retain(|collection, _| collection == OTHERS || is_there(collection));
+    }
+
     /// Queries that were drawn and could not be measured.
     pub(crate) fn skipped(&self) -> u64 {
         self.shared.skipped.load(Ordering::Relaxed)
@@ -297,6 +303,11 @@ mod tests {
         assert_eq!(measured["c0"], Measured { queries: 2, wanted: 20, found: 19 });
         let others = RECALL_COLLECTIONS_MAX as u64;
         assert_eq!(measured[OTHERS], Measured { queries: others, wanted: 10 * others, found: 9 * others });
+        // Those that an alias moved to each night had no series of their own after two months.
+        recall.keep(|name| name == "c0");
+        recall.count("new".to_owned(), (10, 8));
+        let names: Vec<String> = recall.measured().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, [OTHERS, "c0", "new"]);
     }
 
     /// Waits until so many queries are measured, and the turn is free again.

@@ -79,6 +79,7 @@ impl Database {
     fn encode_database(&self, rag: &Rag, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let db = rag.db();
         let collections = db.collections();
+        self.recall.keep(|name| collections.iter().any(|info| info.name == name));
         let sum = |of: fn(&ragstone::CollectionInfo) -> u64| collections.iter().map(of).sum::<u64>();
         let loaded = rag.models().list().unwrap_or_default().into_iter().filter(|model| model.loaded).count();
         let mut gauge = |name: &str, help: &str, value: u64| {
