@@ -57,3 +57,19 @@ fn a_log_has_neither_keys_nor_texts() {
         assert!(!text.contains(secret), "{secret}: {text}");
     }
 }
+
+/// It stood beside the log alone, as text: who reads lines of JSON saw a server that was gone and no reason.
+#[test]
+fn why_a_server_failed_is_a_line_of_json() {
+    let scratch = Scratch::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let serve = ["serve", "--listen", &address, "--log-format", "json"];
+    let output = scratch.run(&["--data", &scratch.path("data")], &serve);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let mut entries = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let failed = entries.find(|entry| entry["message"] == "the server failed");
+    let error = failed.as_ref().and_then(|entry| entry["error"].as_str());
+    assert!(error.is_some_and(|error| error.contains("the address is in use")), "{text}");
+}

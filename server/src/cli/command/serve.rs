@@ -10,7 +10,7 @@ use ragstone_rag::embed::{ModelOptions, Models};
 use ragstone_rag::generate::{GenerateModel, GenerateModels};
 use ragstone_rag::progress::Progress;
 use ragstone_server::settings::{Origin, Resolved, misspelt};
-use ragstone_server::{Listeners, ServeError, bind, init_logs, open_and_serve, shutdown_signal};
+use ragstone_server::{Listeners, LogFormat, ServeError, bind, init_logs, open_and_serve, shutdown_signal};
 
 use crate::cli::args::ServeArgs;
 use crate::cli::{output, pdf};
@@ -20,12 +20,22 @@ const SHUTDOWN_WAIT: Duration = Duration::from_millis(200);
 
 pub(super) fn run(args: ServeArgs) -> Result<()> {
     let resolved = args.resolve()?;
+    let format = resolved.settings.log_format;
+    init_logs(format);
+    let served = serve(&resolved);
+    if let (LogFormat::Json, Err(error)) = (format, &served) {
+        // Who reads lines of JSON does not read what every command says at its end.
+        tracing::error!(error = output::causes(error), "the server failed");
+    }
+    served
+}
+
+fn serve(resolved: &Resolved) -> Result<()> {
     let settings = &resolved.settings;
-    init_logs(settings.log_format);
     for (variable, nearest) in misspelt_variables() {
         tracing::warn!(variable, nearest, "a variable of the environment is no setting, but nearly");
     }
-    let generate_models = generate_models(&resolved)?;
+    let generate_models = generate_models(resolved)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .max_blocking_threads(settings.server.blocking_threads_max())
         .enable_all()
@@ -33,9 +43,9 @@ pub(super) fn run(args: ServeArgs) -> Result<()> {
         .context("the runtime")?;
     let served = runtime.block_on(async {
         // Listening comes first: a port that is taken is found out before a large directory is opened.
-        let grpc = bind(&settings.listen).await.map_err(|error| at(&resolved, "listen", error))?;
+        let grpc = bind(&settings.listen).await.map_err(|error| at(resolved, "listen", error))?;
         let http = match &settings.http_listen {
-            Some(address) => Some(bind(address).await.map_err(|error| at(&resolved, "http_listen", error))?),
+            Some(address) => Some(bind(address).await.map_err(|error| at(resolved, "http_listen", error))?),
             None => None,
         };
         let asked = shutdown_signal()?;
@@ -52,7 +62,7 @@ pub(super) fn run(args: ServeArgs) -> Result<()> {
             Db::open(data).map(|db| rag(db).with_pdf_program(pdf::program()))
         };
         let served = open_and_serve(settings.server.clone(), open, Listeners { grpc, http }, shutdown).await;
-        served.map_err(|error| explained(&resolved, error))
+        served.map_err(|error| explained(resolved, error))
     });
     // The database is flushed. A model that is still being fetched would otherwise keep the process until it is here; a
     // fetch that is cut off leaves nothing in the cache.
