@@ -181,6 +181,14 @@ impl Call {
         self.end(KeyValue::new(names::HTTP_STATUS, i64::from(status)), failed);
     }
 
+    /// Its answer broke off through the server's fault, for a reason of the API, behind a status that knew nothing of it.
+    pub(crate) fn broke_off(&self, reason: &str) {
+        let Some(recorded) = &self.0 else { return };
+        let span = recorded.context.span();
+        span.set_attribute(KeyValue::new(names::ERROR_TYPE, reason.to_owned()));
+        span.set_status(Status::error(""));
+    }
+
     fn end(&self, status: KeyValue, failed: Option<String>) {
         let Some(recorded) = &self.0 else { return };
         let span = recorded.context.span();

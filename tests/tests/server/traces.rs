@@ -8,6 +8,7 @@ use ragstone_proto::v1::rag_service_client::RagServiceClient;
 use ragstone_proto::v1::search_service_client::SearchServiceClient;
 use ragstone_rag::answers::AnswerCacheOptions;
 use ragstone_server::{ServerConfig, TelemetryConfig};
+use ragstone_tests::chat::{ChatService, Reply, Step, piece};
 use serde_json::json;
 use tonic::Request;
 
@@ -276,6 +277,25 @@ async fn a_caller_is_the_parent_and_decides_whether_it_is_traced() {
     let is_part = |name: &str| !name.starts_with("ragstone.v1.") && !name.starts_with("POST ");
     assert!(collector.spans().iter().all(|span| calls.contains(&&*span.name) || is_part(&span.name)));
     assert!(collector.spans().iter().all(|span| hex(&span.trace_id) == TRACE));
+}
+
+/// The status that stands before such a stream is 200, and its span said nothing else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_over_http_that_breaks_off_is_a_span_that_failed() {
+    let service = ChatService::start(|_| Reply::stream(vec![piece("It"), Step::Break]));
+    let collector = Collector::start().await;
+    let server = Server::start_generating(traced(&collector), &[&service.named("small")]).await;
+    with_notes(&server).await;
+    let address = server.http_address;
+    let messages = json!([{"role": "user", "content": "When does the lease end?"}]);
+    let body = json!({"model": "small@notes", "stream": true, "messages": messages});
+    let ask = move || post_at(address, "/v1/chat/completions", "application/json", &body.to_string());
+    assert_eq!(tokio::task::spawn_blocking(ask).await.unwrap().status, 200);
+    server.stop().await;
+    let root = collector.trace("POST /v1/chat/completions").await.root;
+    assert_eq!(attribute(&root, "http.response.status_code").as_deref(), Some("200"));
+    assert_eq!(attribute(&root, "error.type").as_deref(), Some("GENERATE_FAILED"));
+    assert_eq!(root.status.map(|status| status.code), Some(2), "an error");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -29,6 +29,7 @@ use crate::http::sending::{counted_json, json_within};
 use crate::layer::later;
 use crate::metrics::Metrics;
 use crate::status;
+use crate::telemetry;
 use crate::work::Kind;
 
 /// How often a stream that has nothing to say says so: proxies give up connections that rest for a minute or less.
@@ -62,6 +63,7 @@ pub(in crate::http) async fn complete(State(port): State<Port>, request: Request
             deadline,
             closing,
             caller,
+            traced: telemetry::Call::current(),
             metrics: port.services.metrics().clone(),
             over: false,
         }))
@@ -97,6 +99,8 @@ struct Streaming {
     closing: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// Whose it is, where callers are told apart.
     caller: Option<(Access, Call)>,
+    /// The request, which is sent outside of its task.
+    traced: telemetry::Call,
     metrics: Metrics,
     over: bool,
 }
@@ -166,6 +170,9 @@ impl Streaming {
         let reason = error.reason();
         tracing::info!(route = "/v1/chat/completions", reason, "the stream of an answer failed");
         self.metrics.failed(&reason);
+        if error.status().is_server_error() {
+            self.traced.broke_off(&reason);
+        }
         event(&error.body())
     }
 }
