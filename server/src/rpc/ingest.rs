@@ -23,6 +23,7 @@ use ragstone_proto::v1::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
+use tracing::Instrument as _;
 
 use self::documents::DocumentStream;
 use self::points::PointStream;
@@ -113,17 +114,21 @@ fn answer<S: Store>(request: Request<Streaming<S::Message>>, store: S) -> Respon
     let (out, answers) = mpsc::channel(1);
     let (ahead, behind) = mpsc::channel(S::AHEAD);
     let told = owed.clone();
-    // It is a task of its own, and goes on being the caller's.
-    let both = carried(async move {
+    let both = of_call(async move {
         let read = giving_way(read::<S>(messages, ahead, (owed, access)), (is_compressed, told));
         tokio::join!(read, store_all(behind, out, store));
     });
-    let both = Call::current().hold(both);
     let storing = match Place::current() {
         Some(place) => tokio::spawn(place.hold(both)),
         None => tokio::spawn(both),
     };
     Response::new(Answers { answers, storing })
+}
+
+/// The future, for a task of its own, that goes on being the call's that this task answers: its caller's, in its trace, and in its span, whose lines
+/// of the log have its method and its trace.
+fn of_call<F: Future>(future: F) -> impl Future<Output = F::Output> {
+    Call::current().hold(carried(future)).in_current_span()
 }
 
 /// A message, or why there are no more.
@@ -242,6 +247,20 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+    use crate::logs::lines::Lines;
+
+    /// That the disk was full while a stream was stored had neither the method nor the trace beside it.
+    #[tokio::test]
+    async fn what_is_logged_while_a_stream_is_stored_is_in_the_span_of_its_call() {
+        let lines = Lines::begin();
+        let span = tracing::info_span!("rpc", method = "/x/Y", trace_id = "0af7651916cd43dd");
+        let storing = span.in_scope(|| tokio::spawn(of_call(async { tracing::error!("the disk is full") })));
+        storing.await.unwrap();
+        let text = lines.text();
+        for words in ["the disk is full", r#"method="/x/Y""#, "0af7651916cd43dd"] {
+            assert!(text.contains(words), "{text}");
+        }
+    }
 
     #[test]
     fn numbers_rise_and_the_collection_stays() {
