@@ -3,7 +3,10 @@
 #[cfg(test)]
 pub(crate) mod lines;
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal as _};
+use std::panic::{self, PanicHookInfo};
+use std::thread;
 
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{Targets, filter_fn};
@@ -22,7 +25,7 @@ pub enum LogFormat {
 }
 
 /// Starts logging: level `info`, or what `RUST_LOG` says, but never what other crates tell at the level `trace`. Does nothing if the process logs
-/// already.
+/// already. Where lines are JSON, what a thread panics with is one, too.
 pub fn init_logs(format: LogFormat) {
     // Colours are for people at a terminal, not for files and collectors.
     let lines = tracing_subscriber::fmt::layer::<Registry>()
@@ -41,12 +44,37 @@ pub fn init_logs(format: LogFormat) {
             (told.with(filter).try_init(), misread)
         }
     };
-    if let Err(error) = started {
-        tracing::debug!(%error, "the process logs already");
+    match started {
+        Ok(()) if format == LogFormat::Json => tell_panics(),
+        Ok(()) => {}
+        Err(error) => tracing::debug!(%error, "the process logs already"),
     }
     if let Some(error) = misread {
         tracing::warn!(asked, error, "RUST_LOG is not understood; what is logged is info");
     }
+}
+
+/// Has panics told in the log, rather than as lines of text beside it; where that takes no errors, as ever.
+fn tell_panics() {
+    let usual = panic::take_hook();
+    let told = move |panic: &PanicHookInfo<'_>| match tracing::enabled!(Level::ERROR) {
+        true => tell_panic(panic),
+        false => usual(panic),
+    };
+    panic::set_hook(Box::new(told));
+}
+
+fn tell_panic(panic: &PanicHookInfo<'_>) {
+    let (thread, location) = (thread::current(), panic.location().map(ToString::to_string));
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    tracing::error!(
+        error = panic.payload_as_str(),
+        thread = thread.name(),
+        location,
+        backtrace,
+        "a thread panicked"
+    );
 }
 
 /// What a variable asks for. Set to nothing, as files for containers often do, it is as good as unset; a filter takes that for errors alone.
@@ -128,6 +156,31 @@ mod tests {
         });
         assert!(text.contains("of ours") && text.contains("of theirs"), "{text}");
         assert!(!text.contains("sk-1"), "{text}");
+    }
+
+    /// A panic was three lines of text among those of JSON.
+    #[test]
+    fn a_panic_is_a_line_of_json() {
+        const CHILD: &str = "RAGSTONE_TEST_THAT_PANICS";
+        if std::env::var_os(CHILD).is_some() {
+            init_logs(LogFormat::Json);
+            panic!("deliberate,\nin two lines");
+        }
+        // Logs and hooks are the process's, so it is one of its own.
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "logs::tests::a_panic_is_a_line_of_json", "--nocapture"])
+            .env(CHILD, "1")
+            .env_remove(EnvFilter::DEFAULT_ENV)
+            .env("RUST_BACKTRACE", "0")
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let told: Vec<_> = lines.filter(|line| line["message"] == "a thread panicked").collect();
+        assert_eq!(told.len(), 1, "{text}");
+        assert_eq!(told[0]["error"], "deliberate,\nin two lines");
+        assert!(told[0]["location"].as_str().is_some_and(|at| at.contains("logs.rs:")), "{text}");
+        assert!(!text.contains("panicked at"), "{text}");
     }
 
     #[test]
