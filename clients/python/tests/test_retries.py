@@ -6,7 +6,7 @@ import asyncio
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Any
@@ -217,6 +217,41 @@ async def test_a_stream_that_breaks_is_taken_up_again(kind: str, failing: Failin
     assert [request.sequence for request in second] == list(range(acknowledged, 10))
     again = [request for request in first if request.sequence >= acknowledged]
     assert again == second[: len(again)]
+
+
+async def test_who_rests_too_long_between_messages_loses_nothing_but_the_connection(
+    kind: str, failing: Failing
+) -> None:
+    """What had been made while the server ended the stream was lost with it, and of a stream with a deadline all was, which had not passed."""
+    ended = threading.Event()
+
+    def stream(number: int, requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
+        for message in requests:
+            request = v1.IngestPointsRequest.FromString(message)
+            answer = v1.IngestPointsResponse(sequence=request.sequence, upserted=len(request.points))
+            yield answer.SerializeToString()
+            if number == 0:
+                ended.set()
+                fail(context, grpc.StatusCode.DEADLINE_EXCEEDED, details(reason="DEADLINE_EXCEEDED"))
+
+    def points() -> Iterator[tuple[int, list[float]]]:
+        yield 1, [1.0]
+        assert ended.wait(60)
+        yield 2, [1.0]
+
+    async def awaited() -> AsyncIterator[tuple[int, list[float]]]:
+        yield 1, [1.0]
+        assert await asyncio.to_thread(ended.wait, 60)
+        yield 2, [1.0]
+
+    failing.stream = stream
+    for timeout in (None, 600.0):
+        ended.clear()
+        failing.streams.clear()
+        async with connect(kind, failing.url) as client:
+            made: Any = awaited() if kind == "async" else points()
+            done = await client.collection("notes").ingest(made, batch_size=1, timeout=timeout)
+        assert done.stored == 2
 
 
 async def test_a_document_that_is_too_large_is_refused_and_the_stream_goes_on(kind: str, failing: Failing) -> None:

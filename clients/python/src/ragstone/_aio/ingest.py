@@ -18,6 +18,9 @@ from ragstone._errors import DeadlineExceeded, RagstoneError, Unavailable
 from ragstone._methods import Method, Repeat
 from ragstone._retry import may_repeat, pause
 
+DEADLINE_SLACK_S = 0.1
+"""Before its end by so much, or later, a stream's own deadline is taken to be the one that has passed; else it is the server's."""
+
 
 class AsyncStreamOut:
     """A stream of messages, each with its number."""
@@ -100,10 +103,11 @@ class AsyncStreamOut:
 
     async def _after(self, error: RagstoneError, refuse: Callable[[int, RagstoneError], None] | None) -> None:
         """What is done about a connection that ended: nothing, a pause, or the error is raised."""
-        if error.code == "DEADLINE_EXCEEDED" and self._limit is not None:
+        is_late = error.code == "DEADLINE_EXCEEDED"
+        if is_late and self._limit is not None and self._started + self._limit - monotonic() < DEADLINE_SLACK_S:
             message = f"{self._method.name}: not done within {self._limit * 1_000:.0f} ms"
             raise DeadlineExceeded(message) from None
-        if error.code == "DEADLINE_EXCEEDED" and not self._unacknowledged:
+        if is_late and not self._unacknowledged:
             # Who rests too long between messages loses nothing but the connection.
             return
         if error.reason == "REQUEST_TOO_LARGE" and refuse is not None and self._unacknowledged:
@@ -113,7 +117,8 @@ class AsyncStreamOut:
             refuse(number, error)
             return
         self._failures += 1
-        if self._failures > self._core.retries or not may_repeat(error, Repeat.SAFE):
+        # The server's own deadline ends a stream, and no message: the next one may have been made while it passed.
+        if self._failures > self._core.retries or not (is_late or may_repeat(error, Repeat.SAFE)):
             raise error
         seconds = pause(self._failures, error)
         if self._limit is not None and monotonic() + seconds >= self._started + self._limit:
