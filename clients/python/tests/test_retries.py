@@ -254,6 +254,35 @@ async def test_who_rests_too_long_between_messages_loses_nothing_but_the_connect
         assert done.stored == 2
 
 
+async def test_a_call_that_fails_while_points_are_made_is_told_of(kind: str, failing: Failing) -> None:
+    """It was taken for the stream's own connection: the stream went on, found no more points, and was done without them."""
+
+    def stream(_number: int, requests: Iterator[bytes], _context: Any) -> Iterator[bytes]:
+        for message in requests:
+            request = v1.IngestPointsRequest.FromString(message)
+            answer = v1.IngestPointsResponse(sequence=request.sequence, upserted=len(request.points))
+            yield answer.SerializeToString()
+
+    async def awaited() -> AsyncIterator[tuple[int, list[float]]]:
+        yield 1, [1.0]
+        raise Unavailable("where the points come from")
+
+    def points() -> Iterator[tuple[int, list[float]]]:
+        yield 1, [1.0]
+        raise Unavailable("where the points come from")
+
+    def tell(_: int) -> None:
+        raise Unavailable("where it is written down")
+
+    failing.stream = stream
+    async with connect(kind, failing.url) as client:
+        notes = client.collection("notes")
+        with pytest.raises(Unavailable, match="where the points come from"):
+            await notes.ingest(awaited() if kind == "async" else points(), batch_size=1)
+        with pytest.raises(Unavailable, match="where it is written down"):
+            await notes.ingest([(1, [1.0])], progress=tell)
+
+
 async def test_a_document_that_is_too_large_is_refused_and_the_stream_goes_on(kind: str, failing: Failing) -> None:
     def stream(_number: int, requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
         for message in requests:

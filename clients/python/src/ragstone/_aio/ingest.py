@@ -33,6 +33,7 @@ class AsyncStreamOut:
         self._unacknowledged: deque[tuple[int, bytes]] = deque()
         self._is_exhausted = False
         self._failures = 0
+        self._of_caller: RagstoneError | None = None
 
     async def run(
         self,
@@ -45,6 +46,8 @@ class AsyncStreamOut:
             try:
                 await self._connection(messages, told)
             except RagstoneError as error:
+                if error is self._of_caller:
+                    raise
                 await self._after(error, refuse)
 
     async def _has_more(self, messages: AsyncIterator[tuple[int, bytes]]) -> bool:
@@ -54,9 +57,14 @@ class AsyncStreamOut:
 
     async def _next(self, messages: AsyncIterator[tuple[int, bytes]]) -> bytes | None:
         """Takes the next message, if there is one."""
-        async for number, message in messages:
-            self._unacknowledged.append((number, message))
-            return message
+        try:
+            async for number, message in messages:
+                self._unacknowledged.append((number, message))
+                return message
+        except RagstoneError as error:
+            # Of a call that made the messages, which end with it: no connection of this stream broke.
+            self._of_caller = error
+            raise
         self._is_exhausted = True
         return None
 
@@ -92,7 +100,12 @@ class AsyncStreamOut:
                 if answer is None:
                     return
                 self._failures = 0
-                number = told(answer)
+                try:
+                    number = told(answer)
+                except RagstoneError as error:
+                    # Of a call of whoever is told.
+                    self._of_caller = error
+                    raise
                 while self._unacknowledged and self._unacknowledged[0][0] <= number:
                     self._unacknowledged.popleft()
         finally:

@@ -34,6 +34,7 @@ class StreamOut:
         self._unacknowledged: deque[tuple[int, bytes]] = deque()
         self._is_exhausted = False
         self._failures = 0
+        self._of_caller: RagstoneError | None = None
 
     def run(
         self,
@@ -46,6 +47,8 @@ class StreamOut:
             try:
                 self._connection(messages, told)
             except RagstoneError as error:
+                if error is self._of_caller:
+                    raise
                 self._after(error, refuse)
 
     def _has_more(self, messages: Iterator[tuple[int, bytes]]) -> bool:
@@ -55,9 +58,14 @@ class StreamOut:
 
     def _next(self, messages: Iterator[tuple[int, bytes]]) -> bytes | None:
         """Takes the next message, if there is one."""
-        for number, message in messages:
-            self._unacknowledged.append((number, message))
-            return message
+        try:
+            for number, message in messages:
+                self._unacknowledged.append((number, message))
+                return message
+        except RagstoneError as error:
+            # Of a call that made the messages, which end with it: no connection of this stream broke.
+            self._of_caller = error
+            raise
         self._is_exhausted = True
         return None
 
@@ -93,7 +101,12 @@ class StreamOut:
                 if answer is None:
                     return
                 self._failures = 0
-                number = told(answer)
+                try:
+                    number = told(answer)
+                except RagstoneError as error:
+                    # Of a call of whoever is told.
+                    self._of_caller = error
+                    raise
                 while self._unacknowledged and self._unacknowledged[0][0] <= number:
                     self._unacknowledged.popleft()
         finally:
