@@ -196,9 +196,10 @@ where
             else {
                 continue;
             };
-            // Whoever rests too long between messages loses nothing but the connection.
-            if error.code() == Code::DeadlineExceeded && deadline.is_none() && work.unacknowledged.is_empty()
-            {
+            // The server's own deadline, as this stream has time left: whoever rests too long between messages loses nothing but the connection.
+            let is_of_server =
+                error.code() == Code::DeadlineExceeded && deadline.is_none_or(|(at, _)| Instant::now() < at);
+            if is_of_server && work.unacknowledged.is_empty() {
                 continue;
             }
             if let Some(refused) = work.too_large(&error) {
@@ -207,7 +208,8 @@ where
                 continue;
             }
             failures += 1;
-            if failures > policy.retries || !may_repeat(&error, Repeat::Safe) {
+            // What came while it passed is sent again: it has a name by which nothing is done twice.
+            if failures > policy.retries || !(is_of_server || may_repeat(&error, Repeat::Safe)) {
                 return Err(error);
             }
             sleep(pause(failures, &error)).await;

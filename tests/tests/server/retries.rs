@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use ragstone_client::{Client, Code, CreateCollection, Point};
-use ragstone_server::{ServeError, bind};
+use ragstone_server::{ServeError, ServerConfig, bind};
+use tokio_stream::StreamExt as _;
 
 use crate::fixture::{Server, config};
 
@@ -47,6 +48,24 @@ async fn a_client_outlives_a_server() {
     let server = Server::start_at(address, directory, config()).await;
     assert_eq!(writing.await.unwrap().unwrap().points, 1);
     assert_eq!(waiting.await.unwrap().unwrap().len(), 1);
+    server.stop().await;
+}
+
+/// A stream with a deadline of its own failed when the server's passed while it rested, however much time it had left.
+#[tokio::test]
+async fn a_stream_that_the_server_ends_while_it_rests_goes_on() {
+    let longest = Duration::from_millis(100);
+    let server = Server::start_with(ServerConfig { stream_timeout: longest, ..config() }).await;
+    let client = server.client().await.with_retries(50);
+    client.create_collection(CreateCollection::with_dimension("c", 2)).await.unwrap();
+    for client in [client.clone(), client.with_timeout(Duration::from_secs(600))] {
+        let batches = [vec![Point::new(1, [1.0, 0.0])], vec![Point::new(2, [0.0, 1.0])]];
+        let batches = tokio_stream::iter(batches).then(|batch| async move {
+            tokio::time::sleep(longest * 2).await;
+            batch
+        });
+        assert_eq!(client.ingest_points("c", batches, |_| {}).await.unwrap().stored, 2);
+    }
     server.stop().await;
 }
 
