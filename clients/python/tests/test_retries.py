@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import sys
 import threading
@@ -142,6 +143,21 @@ async def test_deadlines_are_those_of_the_client_and_of_the_call(kind: str, fail
             await client.collection("notes").count(timeout=0.1)
         released.set()
         assert await client.with_options(timeout=60).collection("notes").count() == 7
+
+
+async def test_a_deadline_that_never_comes_is_none(kind: str, failing: Failing) -> None:
+    """gRPC took it for one that had passed: there was no answer within inf ms."""
+
+    def stream(_number: int, requests: Iterator[bytes], _context: Any) -> Iterator[bytes]:
+        for message in requests:
+            request = v1.IngestPointsRequest.FromString(message)
+            yield v1.IngestPointsResponse(sequence=request.sequence, upserted=len(request.points)).SerializeToString()
+
+    failing.answer, failing.stream = lambda _: COUNTED, stream
+    async with connect(kind, failing.url, timeout=math.inf, connect_timeout=math.inf) as client:
+        await client.ping()
+        assert await client.collection("notes").count() == 7
+        assert (await client.collection("notes").ingest([(1, [1.0])])).stored == 1
 
 
 async def test_who_is_in_a_call_when_the_client_is_closed_is_told(kind: str, failing: Failing) -> None:

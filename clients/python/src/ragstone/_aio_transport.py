@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import grpc
 import grpc.aio
 
-from ragstone._channel import Endpoint, closed, error_of
+from ragstone._channel import Endpoint, closed, error_of, within
 from ragstone._columns import Columns
 from ragstone._errors import RagstoneError
 
@@ -126,7 +126,7 @@ class AsyncGrpcTransport:
         if call is None:
             call = here.calls[path] = here.channel.unary_unary(path)
         try:
-            answer: bytes = await call(request, timeout=timeout, metadata=self._metadata)
+            answer: bytes = await call(request, timeout=within(timeout), metadata=self._metadata)
         except grpc.aio.AioRpcError as error:
             raise _translated(error) from None
         except asyncio.CancelledError:
@@ -138,16 +138,16 @@ class AsyncGrpcTransport:
     def stream(self, path: str, request: bytes, timeout: float | None) -> AsyncReading:
         """See `AsyncTransport`."""
         method: Any = self._here().channel.unary_stream(path)
-        return _Answers(method(request, timeout=timeout, metadata=self._metadata))
+        return _Answers(method(request, timeout=within(timeout), metadata=self._metadata))
 
     def duplex(self, path: str, timeout: float | None) -> AsyncDuplex:
         """See `AsyncTransport`."""
-        return _Both(self._here().channel.stream_stream(path), timeout, self._metadata)
+        return _Both(self._here().channel.stream_stream(path), within(timeout), self._metadata)
 
     async def connect(self, timeout: float) -> None:
         """See `AsyncTransport`."""
         try:
-            await asyncio.wait_for(self._here().channel.channel_ready(), timeout)
+            await asyncio.wait_for(self._here().channel.channel_ready(), within(timeout))
         except asyncio.TimeoutError:
             message = f"cannot connect to {self._endpoint.url} within {timeout:g} s"
             raise error_of(grpc.StatusCode.UNAVAILABLE, message, None) from None

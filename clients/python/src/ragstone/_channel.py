@@ -20,6 +20,9 @@ Compression: TypeAlias = Literal["gzip"]
 
 MESSAGE_BYTES_MAX = 256 << 20
 """Bytes of the largest answer that is read: the server's own limit and room for a larger one."""
+TIMEOUT_MAX = 365 * 86_400.0
+"""Seconds of the longest deadline; a longer one is this one."""
+_RECONNECT_MS_MAX = 86_400_000
 _KEEP_ALIVE_MS = 30_000
 _WINDOW_BYTES = 4 << 20
 _NEVER_CONNECTED = (
@@ -95,7 +98,7 @@ def _options(connect_timeout: float, *, is_loopback: bool) -> list[tuple[str, An
         # Retries are ours: gRPC's know neither request ids nor RetryInfo.
         ("grpc.enable_retries", 0),
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", max(100, int(connect_timeout * 1_000))),
+        ("grpc.min_reconnect_backoff_ms", int(min(max(100, connect_timeout * 1_000), _RECONNECT_MS_MAX))),
         ("grpc.max_reconnect_backoff_ms", 5_000),
         # A channel has a connection of its own, which goes with it.
         ("grpc.use_local_subchannel_pool", 1),
@@ -125,6 +128,11 @@ def _pem(source: Pem | None) -> bytes | None:
     if isinstance(source, str) and "-----BEGIN" in source:
         return source.encode()
     return Path(source).read_bytes()
+
+
+def within(timeout: float | None) -> float | None:
+    """A deadline that gRPC can have: of `inf` it makes one that has passed."""
+    return None if timeout is None else min(timeout, TIMEOUT_MAX)
 
 
 def error_of(code: grpc.StatusCode, message: str, trailers: Iterable[Any] | None) -> RagstoneError:

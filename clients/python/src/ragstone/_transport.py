@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import grpc
 
-from ragstone._channel import Endpoint, closed, error_of
+from ragstone._channel import Endpoint, closed, error_of, within
 from ragstone._columns import Columns
 from ragstone._errors import RagstoneError
 
@@ -106,7 +106,7 @@ class GrpcTransport:
         if call is None:
             call = self._calls[path] = self._open().unary_unary(path)
         try:
-            answer: bytes = call(request, timeout, self._metadata)
+            answer: bytes = call(request, within(timeout), self._metadata)
         except grpc.RpcError as error:
             raise _translated(error) from None
         return answer
@@ -114,16 +114,16 @@ class GrpcTransport:
     def stream(self, path: str, request: bytes, timeout: float | None) -> Reading:
         """See `Transport`."""
         method: Any = self._open().unary_stream(path)
-        return _Answers(method(request, timeout, self._metadata))
+        return _Answers(method(request, within(timeout), self._metadata))
 
     def duplex(self, path: str, timeout: float | None) -> Duplex:
         """See `Transport`."""
-        return _Both(self._open().stream_stream(path), timeout, self._metadata)
+        return _Both(self._open().stream_stream(path), within(timeout), self._metadata)
 
     def connect(self, timeout: float) -> None:
         """See `Transport`."""
         try:
-            grpc.channel_ready_future(self._open()).result(timeout)
+            grpc.channel_ready_future(self._open()).result(within(timeout))
         except grpc.FutureTimeoutError:
             message = f"cannot connect to {self._endpoint.url} within {timeout:g} s"
             raise error_of(grpc.StatusCode.UNAVAILABLE, message, None) from None
