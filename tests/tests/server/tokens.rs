@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ragstone_client::{
-    Client, Code, CreateCollection, Enrich, FieldType, IngestDocument, IngestRecords, ListChunks,
+    Client, Code, CreateCollection, Enrich, FieldType, Generate, IngestDocument, IngestRecords, ListChunks,
     ListDocuments, Point, Query, RangeSearch, RecordFormat, Retrieve, Scroll, UpdateCollection, Write,
 };
 use ragstone_proto::v1;
@@ -79,6 +79,17 @@ async fn every_read_finds_what_its_token_stands_for_or_says_that_it_is_not_there
         assert_eq!(told, (Code::FailedPrecondition, Some("FOREIGN_WRITE_TOKEN")), "{name}");
     }
     other.stop().await;
+    server.stop().await;
+}
+
+/// Alone of all reads it did not ask for what its client had written, and might answer without that.
+#[tokio::test]
+async fn an_answer_rests_on_what_its_token_stands_for() {
+    let (server, client) =
+        with_notes(ServerConfig { read_wait: Duration::from_millis(20), ..config() }).await;
+    let reader = client.at_least(later(&client.write_token().unwrap(), 1));
+    let error = reader.generate(Generate::new(Enrich::new("notes", "moon"))).await.unwrap_err();
+    assert_eq!((error.code(), error.reason()), (Code::Unavailable, Some("NOT_CAUGHT_UP")));
     server.stop().await;
 }
 

@@ -71,7 +71,11 @@ impl Client {
         let service = self.rag();
         let timeout = self.policy.timeout.unwrap_or(methods::GENERATE.timeout);
         let deadline = Instant::now() + timeout;
-        let messages = call(self.policy, methods::GENERATE, request.into_wire(), |request| {
+        let mut request = request.into_wire();
+        if let Some(enrich) = &mut request.enrich {
+            enrich.at_least = self.written.at_least();
+        }
+        let messages = call(self.policy, methods::GENERATE, request, |request| {
             let mut service = service.clone();
             async move { service.generate(request).await }
         })
