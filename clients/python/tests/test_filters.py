@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import pickle
 from typing import Any
 
 import pytest
@@ -84,6 +85,14 @@ def test_what_does_not_read_is_pointed_at(text: str, column: int, reason: str) -
         Filter.parse(text)
     assert reason in str(wrong.value)
     assert wrong.value.column == column
+
+
+def test_what_does_not_read_travels_between_processes() -> None:
+    """A pool of processes broke at it, and told of that instead."""
+    with pytest.raises(FilterTextError) as wrong:
+        Filter.parse("year >=")
+    again = pickle.loads(pickle.dumps(wrong.value))
+    assert (str(again), again.column, again.reason) == (str(wrong.value), wrong.value.column, wrong.value.reason)
 
 
 def test_what_would_lose_a_condition_is_refused() -> None:

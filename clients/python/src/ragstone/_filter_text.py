@@ -41,7 +41,12 @@ class FilterTextError(ValueError):
         """Points at a place of the text."""
         self.reason = reason
         self.column = at + 1
+        self._text = text
         super().__init__(f"{reason} (column {at + 1})\n  {text}\n  {' ' * at}^")
+
+    def __reduce__(self) -> tuple[type[FilterTextError], tuple[str, str, int]]:
+        """As it was made, which its message does not tell: pools of processes hand errors on."""
+        return type(self), (self.reason, self._text, self.column - 1)
 
 
 def parse(text: str) -> Filter:
