@@ -68,6 +68,13 @@ def test_fields_take_what_they_can_and_the_rest_is_told() -> None:
     assert columns([{"known": "two"}], {"known": "int"}, ()) == [({"known": "two"}, {})]
 
 
+def test_sets_are_lists() -> None:
+    """One of strings was a field, and beside it something that JSON does not have, so that no row with one could be stored."""
+    assert columns([{"a": {"x"}, "b": frozenset({1}), "c": {"d": set()}}], {}, ()) == [
+        ({"a": ["x"], "b": ["1"]}, {"b": [1], "c": {"d": []}})
+    ]
+
+
 def test_numbers_of_numpy_are_pythons_own() -> None:
     import numpy as np
 

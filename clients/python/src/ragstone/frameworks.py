@@ -185,7 +185,7 @@ def type_of(value: Any) -> FieldType | None:
 
 
 def plain(value: Any) -> Any:
-    """NumPy's numbers, bools and texts as Python's own, also in arrays, lists and dicts; anything else as it is."""
+    """NumPy's numbers, bools and texts as Python's own, also in arrays, lists and dicts, and sets as lists; anything else as it is."""
     kind = getattr(getattr(value, "dtype", None), "kind", "")
     if kind in ("b", "i", "u", "f", "U"):
         return value.tolist()
@@ -193,6 +193,8 @@ def plain(value: Any) -> Any:
         return plain(value.tolist())
     if type(value) in (list, tuple):
         return type(value)(plain(item) for item in value)
+    if isinstance(value, (set, frozenset)):
+        return [plain(item) for item in value]
     return {name: plain(item) for name, item in value.items()} if type(value) is dict else value
 
 
