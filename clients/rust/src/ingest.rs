@@ -212,7 +212,11 @@ where
             if failures > policy.retries || !(is_of_server || may_repeat(&error, Repeat::Safe)) {
                 return Err(error);
             }
-            sleep(pause(failures, &error)).await;
+            let pause = pause(failures, &error);
+            if deadline.is_some_and(|(at, _)| Instant::now() + pause >= at) {
+                return Err(error);
+            }
+            sleep(pause).await;
         }
         Ok(())
     };
@@ -304,5 +308,32 @@ impl<M: Numbered + Clone + Send + 'static, A: Numbered, S: Stream<Item = M>> Wor
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tonic_types::{ErrorDetails, StatusExt as _};
+
+    use super::*;
+
+    /// It slept until its deadline, and told of nothing but that.
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_beyond_the_deadline_is_told_and_not_waited() {
+        let policy = Policy { timeout: Some(Duration::from_secs(10)), retries: 3 };
+        let messages = tokio_stream::iter([v1::IngestPointsRequest::default()]);
+        let open = |_: Request<ReceiverStream<v1::IngestPointsRequest>>| async {
+            let details = ErrorDetails::with_retry_info(Some(Duration::from_secs(30)));
+            let status = Status::with_error_details(tonic::Code::ResourceExhausted, "slow down", details);
+            Err::<Response<Streaming<v1::IngestPointsResponse>>, _>(status)
+        };
+        let started = Instant::now();
+        let ended = ingest((policy, "IngestPoints", Window::of_points()), messages, open, |_| Ok(())).await;
+        let error = ended.unwrap_err();
+        assert_eq!(error.code(), Code::ResourceExhausted, "{error:?}");
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(30)));
+        assert_eq!(started.elapsed(), Duration::ZERO);
     }
 }
