@@ -31,6 +31,22 @@ def test_every_reason_has_an_exception_below_its_code() -> None:
     assert set(NUMBERS.values()) == set(ragstone.errors.by_code)
 
 
+def test_a_reason_of_two_codes_is_caught_by_either() -> None:
+    """A full disk was a fault of the server, `Internal`, and too many collections a `ValueError` alone: nobody who waits for room saw them."""
+    for reason, code, of_reason in [
+        ("STORE_IO", "INTERNAL", ragstone.Internal),
+        ("LIMIT_EXCEEDED", "INVALID_ARGUMENT", ragstone.InvalidArgument),
+    ]:
+        full = from_status("RESOURCE_EXHAUSTED", "no room", status(reason))
+        assert isinstance(full, ragstone.ResourceExhausted)
+        assert isinstance(full, getattr(ragstone, class_of(reason)))
+        assert (full.code, type(full).default_code, full.reason) == ("RESOURCE_EXHAUSTED", "RESOURCE_EXHAUSTED", reason)
+        assert type(pickle.loads(pickle.dumps(full))) is type(full)
+        other = from_status(code, "no", status(reason))
+        assert isinstance(other, of_reason)
+        assert not isinstance(other, ragstone.ResourceExhausted)
+
+
 def status(reason: str, metadata: dict[str, str] | None = None, fields: tuple[str, ...] = ()) -> bytes:
     def part(key: int, text: bytes) -> bytes:
         return bytes([key << 3 | 2, len(text)]) + text

@@ -220,6 +220,8 @@ def from_status(code: str, message: str, details: bytes = b"", *, never_sent: bo
     kind = CODES.get(code, RagstoneError)
     if reason is not None:
         of_reason = getattr(reasons, "".join(word.capitalize() for word in reason.split("_")), None)
+        if kind is ResourceExhausted:
+            of_reason = reasons._EXHAUSTED.get(reason, of_reason)
         if isinstance(of_reason, type) and issubclass(of_reason, RagstoneError):
             kind = of_reason
     return kind(

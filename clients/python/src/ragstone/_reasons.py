@@ -251,3 +251,19 @@ class KeyNotFound(NotFound):
 
 class KeySetNotRead(Unavailable):
     """The keys of the identity provider, by which tokens are checked, cannot be read now."""
+
+
+class ServerLimitExceeded(LimitExceeded, ResourceExhausted):
+    """Beyond a named limit of the whole server, such as that of its collections."""
+
+    default_code = "RESOURCE_EXHAUSTED"
+
+
+class StoreFull(StoreIo, ResourceExhausted):
+    """The operating system refused an operation, as the disk is full."""
+
+    default_code = "RESOURCE_EXHAUSTED"
+
+
+_EXHAUSTED = {"LIMIT_EXCEEDED": ServerLimitExceeded, "STORE_IO": StoreFull}
+"""Of reasons that come with two codes, the classes for RESOURCE_EXHAUSTED: each is caught by its code as well as by its reason."""
