@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import math
 import threading
 from types import SimpleNamespace
 from typing import Any
@@ -101,7 +102,13 @@ def test_conditions_have_the_types_of_the_fields() -> None:
     assert conditions.bound("i", "<", 1.5) == (F.i < 2)
     assert conditions.bound("i", "<=", 1.5) == (F.i <= 1)
     assert conditions.exists("s") == F.s.exists()
+    # Nothing passed, where people write an infinite bound for none.
+    for name, than, value in [("f", "<=", math.inf), ("f", ">", -math.inf), ("i", "<", math.inf), ("i", ">=", -1e30)]:
+        assert conditions.bound(name, than, value) == F[name].exists()
     nothing = [
+        conditions.bound("f", ">=", math.inf),
+        conditions.bound("i", "<", -math.inf),
+        conditions.bound("f", "<", math.nan),
         conditions.equal("i", 1.5),
         conditions.equal("i", True),
         conditions.equal("s", 1),

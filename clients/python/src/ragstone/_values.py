@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
@@ -222,6 +223,19 @@ def read_value(wire: v1.Value) -> Value:
 def read_payload(wire: Mapping[str, v1.Value]) -> dict[str, Value]:
     """The fields of a row that was read."""
     return {name: read_value(value) for name, value in wire.items()}
+
+
+def beyond(value: Any, kind: FieldType | None) -> int:
+    """Whether a number is greater (1) or less (-1) than all that a field of this type, `int` or `float`, can have; 0 if it is neither.
+
+    >>> import math
+    >>> beyond(1 << 63, "int"), beyond(-math.inf, "float"), beyond(1e300, "float"), beyond(math.nan, "float"), beyond("a", "int")
+    (1, -1, 0, 0, 0)
+    """
+    if not isinstance(value, (int, float)) or kind not in ("int", "float"):
+        return 0
+    least, greatest = (INT_MIN, INT_MAX) if kind == "int" else (-sys.float_info.max, sys.float_info.max)
+    return int(value > greatest) - int(value < least)
 
 
 def as_text(item: Any) -> str:

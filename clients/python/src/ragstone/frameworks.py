@@ -20,7 +20,7 @@ import ragstone
 import ragstone.aio
 from ragstone._points import Point
 from ragstone._schema import Metric
-from ragstone._values import INT_MAX, INT_MIN, FieldType, GeoPoint, Json, as_text
+from ragstone._values import INT_MAX, INT_MIN, FieldType, GeoPoint, Json, as_text, beyond
 from ragstone.filters import F, Filter
 
 __all__ = [
@@ -54,6 +54,13 @@ NOTHING = Filter.any([])
 EVERYTHING = Filter.all([])
 """Every row passes."""
 FIELD_NAME_BYTES_MAX = 128
+TYPES: list[tuple[type, FieldType]] = [(str, "string"), (date, "timestamp"), (GeoPoint, "geo")]
+BOUNDS: dict[str, Callable[[Any, Any], Filter]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 _making = threading.RLock()
 """Held while a client is made, of which threads that need it at once make one. It is of all twins, so that these can be copied."""
 
@@ -196,9 +203,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, (set, frozenset)):
         return [plain(item) for item in value]
     return {name: plain(item) for name, item in value.items()} if type(value) is dict else value
-
-
-TYPES: list[tuple[type, FieldType]] = [(str, "string"), (date, "timestamp"), (GeoPoint, "geo")]
 
 
 def fitting(value: Any, kind: FieldType) -> Any:
@@ -371,6 +375,10 @@ class Conditions:
     def bound(self, name: str, than: str, value: Any) -> Filter:
         """The field is `<`, `<=`, `>` or `>=` than this value; an int field also than a float between two ints."""
         kind, value = self.known.get(name), plain(value)
+        side = beyond(value, kind)
+        if side != 0:
+            # So it is with infinity: every number is less, or none.
+            return self.exists(name) if (side > 0) == (than in ("<", "<=")) else NOTHING
         if kind == "int" and isinstance(value, float) and math.isfinite(value):
             value = math.floor(value) if than in (">", "<=") else math.ceil(value)
         value = self._fitted(value, kind)
@@ -390,11 +398,3 @@ class Conditions:
             return bool(value)
         value = fitting(value, kind) if kind in ("int", "float") else value
         return value if type_of(value) == kind else None
-
-
-BOUNDS: dict[str, Callable[[Any, Any], Filter]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
