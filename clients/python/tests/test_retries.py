@@ -101,6 +101,15 @@ async def test_what_is_not_safe_is_repeated_only_if_it_was_not_begun(kind: str, 
         assert len(failing.calls) == 2
 
 
+async def test_an_alias_is_not_set_twice(kind: str, failing: Failing) -> None:
+    """One that another client had moved on meanwhile was moved back."""
+    failing.answer = lambda _: (UNAVAILABLE, b"")
+    async with connect(kind, failing.url) as client:
+        with pytest.raises(Unavailable):
+            await client.set_alias("notes", "notes-2")
+    assert len(failing.calls) == 1
+
+
 async def test_the_pause_that_is_asked_for_is_kept_to(
     kind: str, failing: Failing, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,7 +36,7 @@ pub(crate) mod methods {
     pub(crate) const UPDATE_COLLECTION_IF: Method = Method::new("UpdateCollection", 60, Repeat::IfNotBegun);
     pub(crate) const LIST_COLLECTIONS: Method = Method::new("ListCollections", 30, Repeat::Safe);
     pub(crate) const DELETE_COLLECTION: Method = Method::new("DeleteCollection", 60, Repeat::Safe);
-    pub(crate) const SET_ALIAS: Method = Method::new("SetAlias", 60, Repeat::Safe);
+    pub(crate) const SET_ALIAS: Method = Method::new("SetAlias", 60, Repeat::IfNotBegun);
     pub(crate) const DELETE_ALIAS: Method = Method::new("DeleteAlias", 60, Repeat::IfNotBegun);
     pub(crate) const LIST_ALIASES: Method = Method::new("ListAliases", 30, Repeat::Safe);
     pub(crate) const REEMBED_COLLECTION: Method = Method::new("ReembedCollection", 120, Repeat::IfNotBegun);
@@ -179,6 +179,12 @@ mod tests {
         assert_eq!((result.unwrap_err().code(), calls), (Code::Unavailable, 4));
         let (result, calls) = failing(9, 3, || Status::internal("broken")).await;
         assert_eq!((result.unwrap_err().code(), calls), (Code::Internal, 1));
+    }
+
+    /// An alias that another client had moved on meanwhile was moved back.
+    #[test]
+    fn an_alias_is_not_set_twice() {
+        assert_eq!(methods::SET_ALIAS.repeat, Repeat::IfNotBegun);
     }
 
     /// The end of such a call was beyond all moments, and reckoning it ended the program.

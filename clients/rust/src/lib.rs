@@ -38,11 +38,12 @@
 //! - **The server was not available** (`UNAVAILABLE`). Reads are repeated, and so is the fetching of a model. So are writes that come
 //!   to the same when they are made twice: those of points and documents, and the making and removing of collections. Each of them
 //!   has a request id, by which the server knows that it did the write already, and gives the first answer again. It remembers the
-//!   ids of a collection's last 4,096 writes, over restarts.
+//!   ids of a collection's last 4,096 writes, over restarts. What is added to a collection, and a template, is passed over if it is
+//!   there already, and so is repeated, too.
 //!
 //! Any other write whose connection broke under way is not repeated, and the error is `UNAVAILABLE`: nobody knows whether it was
-//! applied. Made twice, a removal by a filter, or an ingestion of records, could undo what another client wrote in
-//! between.
+//! applied. Made twice, a removal by a filter, an ingestion of records, or the setting of an alias could undo what another client
+//! wrote in between.
 //!
 //! # Errors
 //! Every call returns [`Error`]: the gRPC [`Code`], the server's machine-readable reason, and the fields that were wrong.

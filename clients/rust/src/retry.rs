@@ -18,7 +18,7 @@ const PAUSE_ASKED_MAX: Duration = Duration::from_secs(600);
 /// Whether a call comes to the same when it is made twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// It does: reads, fetching a model, and writes with a request id, which the server does once.
+    /// It does: reads, fetching a model, and writes with a request id, which the server does once, or of what is passed over if it is there.
     Safe,
     /// It does not: only a call that was not begun may be repeated. So it is with writes that have no request id: a second
     /// time one could undo what another client wrote after the first, and its counts would be those of the second time.

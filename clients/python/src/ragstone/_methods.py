@@ -10,7 +10,7 @@ class Repeat(Enum):
     """Whether a call comes to the same when it is made twice."""
 
     SAFE = 1
-    """It does: reads, fetching a model, and writes with a request id, which the server does once."""
+    """It does: reads, fetching a model, and writes with a request id, which the server does once, or of what is passed over if it is there."""
     IF_NOT_BEGUN = 2
     """It does not: only a call that was not begun is repeated."""
 
@@ -41,7 +41,7 @@ UPDATE_COLLECTION = _method("CollectionsService", "UpdateCollection", 60)
 UPDATE_COLLECTION_IF = _method("CollectionsService", "UpdateCollection", 60, _ONCE)
 LIST_COLLECTIONS = _method("CollectionsService", "ListCollections", 30)
 DELETE_COLLECTION = _method("CollectionsService", "DeleteCollection", 60)
-SET_ALIAS = _method("CollectionsService", "SetAlias", 60)
+SET_ALIAS = _method("CollectionsService", "SetAlias", 60, _ONCE)
 DELETE_ALIAS = _method("CollectionsService", "DeleteAlias", 60, _ONCE)
 LIST_ALIASES = _method("CollectionsService", "ListAliases", 30)
 REEMBED_COLLECTION = _method("CollectionsService", "ReembedCollection", 120, _ONCE)
