@@ -20,6 +20,7 @@ WORDS = [
     (r"\b_aio_transport\b", "_transport"),
     (r"\b_aio\b", "_sync"),
     (r"\baiterate\b", "iterate"),
+    (r"\badrawn\b", "drawn"),
     (r"\b__a(enter|exit|iter|next)__", r"__\1__"),
     (r"\bStopAsyncIteration\b", "StopIteration"),
     (r"\basyncio\b", "time"),

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -324,6 +325,28 @@ async def test_a_document_that_is_too_large_is_refused_and_the_stream_goes_on(ki
     assert (done.stored, [(item.index, item.reason) for item in done.refused]) == (2, [(1, "REQUEST_TOO_LARGE")])
     # Where grpcio hides why a stream has ended from who writes to it, the next one tells.
     assert 2 <= len(failing.streams) <= 3
+
+
+async def test_files_of_a_folder_are_read_beside_the_event_loop(
+    kind: str, failing: Failing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever else the loop served waited for the disk."""
+
+    def stream(_number: int, requests: Iterator[bytes], _context: Any) -> Iterator[bytes]:
+        stored = v1.IngestDocumentResponse(status="INGEST_STATUS_ADDED")
+        yield v1.IngestDocumentsResponse(sequence=len(list(requests)) - 1, stored=stored).SerializeToString()
+
+    failing.stream, read, read_by = stream, Path.read_bytes, list[threading.Thread]()
+
+    def read_bytes(path: Path) -> bytes:
+        read_by.append(threading.current_thread())
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    (tmp_path / "a.md").write_text("text")
+    async with connect(kind, failing.url) as client:
+        assert (await client.collection("notes").ingest_folder(tmp_path)).stored == 1
+    assert [thread is threading.main_thread() for thread in read_by] == [kind == "sync"]
 
 
 async def test_a_stream_that_is_refused_for_good_raises(kind: str, failing: Failing) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
@@ -24,3 +25,15 @@ async def aiterate(items: AsyncItems[T]) -> AsyncIterator[T]:
     else:
         for item in items:
             yield item
+
+
+def drawn(items: Iterator[T]) -> Iterator[T]:
+    """Items that it takes a disk to make."""
+    yield from items
+
+
+async def adrawn(items: Iterator[T]) -> AsyncIterator[T]:
+    """The same, each of which is made on a thread: an event loop has others to serve."""
+    end: Any = object()
+    while (item := await asyncio.to_thread(next, items, end)) is not end:
+        yield item

@@ -33,7 +33,7 @@ from ragstone._documents import (
 )
 from ragstone._enums import number
 from ragstone._errors import RagstoneError
-from ragstone._items import AsyncItems, aiterate
+from ragstone._items import AsyncItems, adrawn, aiterate
 from ragstone._points import of_item
 from ragstone._progress import Progress, ProgressLike
 from ragstone._retry import request_id as new_request_id
@@ -146,7 +146,7 @@ class AsyncDocuments:
         Run it again, and only what changed is embedded; hidden files are passed over, and documents of files that are gone stay. Raises what
         `ingest_documents` does, and `OSError`.
         """
-        documents = folder(Path(path), pattern)
+        documents = adrawn(folder(Path(path), pattern))
         return await self.ingest_documents(documents, progress=progress, on_refused=on_refused, timeout=timeout)
 
     async def ingest_records(
