@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import inspect
+import pickle
 import pkgutil
 import re
 import subprocess
@@ -132,6 +133,13 @@ def test_every_public_name_is_there() -> None:
         for name in module.__all__:
             assert getattr(module, name) is not None
     assert (Path(ragstone.__file__).parent / "py.typed").is_file()
+
+
+@pytest.mark.parametrize("connect", [ragstone.connect, ragstone.aio.connect])
+def test_a_client_for_another_process_is_refused_in_words(connect: Any) -> None:
+    """gRPC said that something has no default `__reduce__`."""
+    with pytest.raises(TypeError, match="make one in the other process"):
+        pickle.dumps(connect().collection("notes"))
 
 
 def test_without_the_engine_open_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

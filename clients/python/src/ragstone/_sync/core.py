@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from google.protobuf.message import Message
 
@@ -35,6 +35,10 @@ class Core:
     retries: int
     """How often a call is repeated at most."""
     connect_timeout: float
+
+    def __reduce__(self) -> NoReturn:
+        """A connection, or an engine, is of one process."""
+        raise TypeError("a client is of the process that made it: make one in the other process, too")
 
     def with_options(self, timeout: float | None, retries: int | None) -> Core:
         """The same transport with another deadline, or another number of retries."""
