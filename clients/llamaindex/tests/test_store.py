@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -230,6 +231,9 @@ async def test_similarities(store: Any, place: dict[str, Any], name: str) -> Non
     result = await far.aquery(query)
     assert result.ids == ["a", "b"]
     assert result.similarities == pytest.approx([1.0, 1.0 / (1.0 + 0.02**0.5)], abs=1e-3)
+    # These were distances: the farther a node, the more similar it was said to be.
+    semantic = replace(query, query_str="bread", mode=VectorStoreQueryMode.SEMANTIC_HYBRID)
+    assert (await far.aquery(semantic)).similarities == pytest.approx(result.similarities, abs=1e-3)
     await far.aclose()
 
 

@@ -115,7 +115,8 @@ class StoreSteps:
             asked = {"filter": condition, "with_vectors": is_mmr, **options}
             wanted = source(query, max(k, fetched))
             hits: list[Hit] = list((yield lambda collection: collection.query(wanted, max(k, fetched), **asked)))
-            is_distance = isinstance(wanted, Nearest) and (yield from self._rows.metric()) == "l2"
+            # A semantic hybrid is ranked, and scored, by nearness as well.
+            is_distance = isinstance(wanted, (Nearest, Rescore)) and (yield from self._rows.metric()) == "l2"
         except CollectionNotFound:
             hits, is_distance = [], False
         if is_mmr:
