@@ -47,6 +47,14 @@ def test_what_is_no_vector_is_refused(vector: Any) -> None:
         packed(vector)
 
 
+@pytest.mark.parametrize("kind", ["c16", "M8[D]", "m8[s]", "U1", "S1"])
+def test_arrays_of_no_numbers_are_refused(kind: str) -> None:
+    """NumPy makes floats of them: of a complex number its real part, of a moment the days since 1970."""
+    for refused in (lambda: packed(np.zeros(2, kind)), lambda: list(rows(np.zeros((1, 2), kind)))):
+        with pytest.raises(TypeError, match="a vector is a sequence of numbers, and this array is of the type"):
+            refused()
+
+
 def test_floats_that_lie_right_are_the_message_themselves() -> None:
     vector = np.arange(4, dtype=np.float32)
     view = packed(vector)

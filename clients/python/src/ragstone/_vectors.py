@@ -53,11 +53,17 @@ def packed(vector: VectorLike) -> bytes | memoryview:
     if view is not None and view.ndim != 1:
         raise TypeError(f"a vector has one dimension, and this one has {view.ndim}")
     if hasattr(vector, "astype") and not _has_gaps(vector):
-        # NumPy's, of another type or layout.
-        return memoryview(vector.astype("<f4", order="C")).cast("B")
+        return _floats(vector).cast("B")
     if hasattr(vector, "tolist"):
         vector = vector.tolist()
     return _converted(vector)
+
+
+def _floats(array: Any) -> memoryview:
+    """NumPy's array of another type or layout. It makes floats also of complex numbers, moments and texts, which are refused here."""
+    if getattr(getattr(array, "dtype", None), "kind", "") in ("c", "M", "m", "S", "U"):
+        raise TypeError(f"a vector is a sequence of numbers, and this array is of the type {array.dtype}")
+    return memoryview(array.astype("<f4", order="C"))
 
 
 def _converted(vector: VectorLike) -> bytes:
@@ -118,7 +124,7 @@ def rows(vectors: Any) -> Iterator[bytes | memoryview]:
         if not hasattr(vectors, "astype"):
             yield from map(packed, view.tolist())
             return
-        view = memoryview(vectors.astype("<f4", order="C"))
+        view = _floats(vectors)
     count, dimension = view.shape or (0, 0)
     if count == 0 or dimension == 0:
         # Nothing that could be cast.
