@@ -149,14 +149,21 @@ impl<L: Layer, A: Admits> Expansion for Steps<'_, L, A> {
 
     #[inline]
     fn near(&mut self, node: u32, visited: &mut Visited) -> Range<usize> {
-        self.found = 0;
-        self.prefetch(node);
-        let batch = self.read(node, visited);
-        self.through = 0..0;
-        if self.found < WANTED {
-            let (layer, admits) = (self.layer, self.admits);
-            self.through = self.passed.insert_those(layer.links(node), |link| !admits.admits(link));
-            self.passed.at(&self.through).iter().take(AHEAD).for_each(|refused| layer.prefetch(*refused));
+        let Self { layer, admits, passed, .. } = self;
+        let mut found = 0;
+        let links = layer.links(node);
+        let [batch, through] = Visited::insert_parted([visited, passed], links, |link| {
+            let is_admitted = admits.admits(link);
+            found += usize::from(is_admitted);
+            is_admitted
+        });
+        self.found = found;
+        if found < WANTED {
+            self.passed.at(&through).iter().take(AHEAD).for_each(|refused| layer.prefetch(*refused));
+            self.through = through;
+        } else {
+            self.passed.forget_from(through.start);
+            self.through = 0..0;
         }
         batch
     }

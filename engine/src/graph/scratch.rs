@@ -73,6 +73,41 @@ impl Visited {
         first..len
     }
 
+    /// Adds the nodes of a list to one of two: to the first those that are wanted, to the second all others; each to its own if that has not seen it. What is
+    /// wanted is asked once a node.
+    #[inline]
+    pub(super) fn insert_parted(
+        [wanted, others]: [&mut Visited; 2],
+        nodes: impl Iterator<Item = u32>,
+        mut is_wanted: impl FnMut(u32) -> bool,
+    ) -> [Range<usize>; 2] {
+        let first = [wanted.len, others.len];
+        let ([mut len, mut others_len], limits) = (first, [wanted.limit, others.limit]);
+        for node in nodes {
+            if node >= limits[0].min(limits[1]) {
+                continue;
+            }
+            if wanted.nodes.len() <= len {
+                make_room(&mut wanted.nodes);
+            }
+            if others.nodes.len() <= others_len {
+                make_room(&mut others.nodes);
+            }
+            let (at, bit) = (node as usize / 64, node % 64);
+            let is_wanted = u64::from(is_wanted(node));
+            let (word, other) = (&mut wanted.bits[at], &mut others.bits[at]);
+            wanted.nodes[len] = node;
+            len += (is_wanted & !(*word >> bit)) as usize & 1;
+            *word |= is_wanted << bit;
+            let is_other = is_wanted ^ 1;
+            others.nodes[others_len] = node;
+            others_len += (is_other & !(*other >> bit)) as usize & 1;
+            *other |= is_other << bit;
+        }
+        (wanted.len, others.len) = (len, others_len);
+        [first[0]..len, first[1]..others_len]
+    }
+
     /// Makes the nodes seen last unseen, down to a place.
     pub(super) fn forget_from(&mut self, place: usize) {
         for node in &self.nodes[place..self.len] {
@@ -154,6 +189,30 @@ mod tests {
             assert_eq!(visited.at(&first), [5, 6]);
             // Many nodes, so that both ways of clearing are used.
             visited.insert_all(0..10 + round * 13);
+        }
+    }
+    #[test]
+    fn a_list_is_parted_as_two_walks_through_it_would() {
+        let lists = [vec![3, 9, 4, 9, 60, 3], vec![], vec![4, 5, 0, 60, 61], (0..5_000).rev().collect()];
+        let is_wanted = |node: u32| node % 4 != 1;
+        let [mut one, mut two, mut wanted, mut others] = [(); 4].map(|()| Visited::default());
+        for limit in [50, 4_000] {
+            for visited in [&mut one, &mut two, &mut wanted, &mut others] {
+                visited.begin(limit);
+            }
+            for list in &lists {
+                let apart = [
+                    one.insert_those(list.iter().copied(), is_wanted),
+                    two.insert_those(list.iter().copied(), |node| !is_wanted(node)),
+                ];
+                let parted =
+                    Visited::insert_parted([&mut wanted, &mut others], list.iter().copied(), is_wanted);
+                assert_eq!(parted, apart);
+                assert_eq!(
+                    [wanted.at(&parted[0]), others.at(&parted[1])],
+                    [one.at(&apart[0]), two.at(&apart[1])]
+                );
+            }
         }
     }
 }

@@ -15,6 +15,8 @@ use super::circle::{Circle, sides};
 use crate::payload::screen::{Screen, TILES};
 
 const COLUMNS: usize = 1 << 9;
+/// Of the edges of a strip's columns.
+const RUNS: usize = 32;
 /// One less than there may be: what has no place is in the last.
 const STRIPS: usize = TILES / COLUMNS - 1;
 /// In place of a tile: no column of the last strip is ever wanted.
@@ -37,14 +39,43 @@ struct Strip {
     south: f64,
     north: f64,
     places: usize,
-    /// Where the second column begins, and each after it.
-    edges: Box<[f32]>,
+    edges: Edges,
+}
+
+/// Where the second column of a strip begins, and each after it, and infinity.
+#[derive(Debug)]
+struct Edges {
+    /// The last of each run of them.
+    lasts: [f32; RUNS],
+    runs: Box<[[f32; COLUMNS / RUNS]; RUNS]>,
+}
+
+impl Edges {
+    fn new(edges: &[f32; COLUMNS - 1]) -> Self {
+        let edge = |at: usize| edges.get(at).copied().unwrap_or(f32::INFINITY);
+        let run = |run: usize| std::array::from_fn(|at| edge(run * (COLUMNS / RUNS) + at));
+        let runs: Box<[[f32; COLUMNS / RUNS]; RUNS]> = Box::new(std::array::from_fn(run));
+        Self { lasts: std::array::from_fn(|run| runs[run][COLUMNS / RUNS - 1]), runs }
+    }
+
+    /// How many are not beyond a longitude: in two steps that compare all of a few, as halving waits for memory in each of nine.
+    #[inline]
+    fn up_to(&self, longitude: f64) -> usize {
+        let mut nearest = longitude as f32;
+        if f64::from(nearest) > longitude {
+            nearest = nearest.next_down();
+        }
+        let up_to =
+            |edges: &[f32]| edges.iter().map(|edge| u32::from(*edge <= nearest)).sum::<u32>() as usize;
+        let run = up_to(&self.lasts).min(RUNS - 1);
+        run * (COLUMNS / RUNS) + up_to(&self.runs[run])
+    }
 }
 
 impl Strip {
     /// The column of a longitude.
     fn column(&self, longitude: f64) -> usize {
-        self.edges.partition_point(|edge| f64::from(*edge) <= longitude)
+        self.edges.up_to(longitude)
     }
 }
 
@@ -55,7 +86,7 @@ impl Tiles {
         let strips = bands.len().min(STRIPS);
         for number in 0..strips {
             let bands = &bands[number * bands.len() / strips..(number + 1) * bands.len() / strips];
-            let edges: Box<[f32; COLUMNS - 1]> = Box::new(edges(bands, longitudes));
+            let edges: [f32; COLUMNS - 1] = edges(bands, longitudes);
             for band in bands {
                 let mut column = 0;
                 for (row, longitude) in places[band.places()].iter().zip(&longitudes[band.places()]) {
@@ -67,7 +98,7 @@ impl Tiles {
             }
             let places = bands.iter().map(|band| band.places().len()).sum();
             let (south, north) = (bands[0].south, bands[bands.len() - 1].north);
-            tiles.strips.push(Strip { south, north, places, edges });
+            tiles.strips.push(Strip { south, north, places, edges: Edges::new(&edges) });
         }
         tiles
     }
@@ -118,5 +149,31 @@ impl Tiles {
             }
         }
         Some(screen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Against halving, of edges that are the same, too, and of longitudes at an edge and between two floats.
+        #[test]
+        fn as_many_edges_are_passed_as_lie_to_the_west(
+            mut edges in prop::collection::vec(prop_oneof![-180.0_f32..=180.0, Just(7.0_f32), Just(f32::INFINITY)], COLUMNS - 1),
+            longitude in -182.0_f64..=182.0,
+            at in 0..COLUMNS - 1,
+        ) {
+            edges.sort_unstable_by(f32::total_cmp);
+            let edges: [f32; COLUMNS - 1] = edges.try_into().unwrap();
+            let edge = f64::from(edges[at]);
+            let beside = [edge.next_down(), edge, edge.next_up()].into_iter().filter(|edge| edge.is_finite());
+            for longitude in beside.chain([longitude, -181.0, 181.0]) {
+                let west = edges.partition_point(|edge| f64::from(*edge) <= longitude);
+                prop_assert_eq!(Edges::new(&edges).up_to(longitude), west, "{}", longitude);
+            }
+        }
     }
 }
