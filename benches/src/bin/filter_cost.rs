@@ -30,13 +30,13 @@ const SHARES: [(f64, u64); 4] = [(0.001, 1_000), (0.01, 100), (0.1, 10), (0.5, 2
 ///
 /// Rows are around random centres; their values have nothing to do with where they lie. Each condition is asked with other values
 /// every time; times are medians. `count_us` is the time to check the filter and to find and count its rows with no answer kept, `count_kept_us` with the
-/// default memory for answers; `search_us` and `search_kept_us` the search for ten rows that it is part of, and `unfiltered_us` that without
+/// default memory for answers; `search_us` the search for ten rows that it is part of, with no answer kept, and `unfiltered_us` that without
 /// a filter. `share_of_search` and `share_of_unfiltered` are what `count_us` is of the two searches.
 ///
 /// A search need not find all rows of its filter, so what it pays is measured apart: `search_ready_us` is the same search where the rows of the
 /// filter were found and kept just before, and `filter_us` the median of what the search with no answer kept takes more, query by query: finding
-/// rows, or asking those that the walk comes to, with all that follows from it; both have read their rows before. It says nothing where answers are not kept: of few rows, which are
-/// listed, and of filters of several conditions. `filter_share_of_search` is what it is of `search_us`.
+/// rows, or asking those that the walk comes to, with all that follows from it. The searches are measured in turn, and have read their rows before. It says nothing
+/// where answers are not kept: of few rows, which are listed, and of filters of several conditions. `filter_share_of_search` is what it is of `search_us`.
 ///
 /// `recall` is what the first `--exact` searches find of the ten nearest rows that pass, and `unfiltered_recall` the same without a filter: a search that
 /// finds less costs less, and its filter is more of it. Prints JSON lines.
@@ -84,19 +84,15 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     write(arguments, directory)?;
     let open = |bytes: Option<usize>| {
         let mut options = DbOptions::default();
+        options.read_only = true;
         options.background = false;
         options.filter_cache_bytes = bytes.unwrap_or(options.filter_cache_bytes);
         Db::open_with(directory, options)
     };
-    let mut lines = Vec::new();
-    for bytes in [Some(0), None] {
-        let db = open(bytes)?;
-        lines.push(measure(arguments, &db.collection("rows")?, bytes == Some(0))?);
-    }
-    for (fresh, kept) in lines[0].iter().zip(&lines[1]) {
-        println!("{}", line(fresh, kept));
-    }
-    Ok(())
+    // Both at once, so that what is compared is measured in turn.
+    let (fresh, kept) = (open(Some(0))?, open(None)?);
+    let asked = Asked { arguments, fresh: fresh.collection("rows")?, kept: kept.collection("rows")? };
+    asked.measure()
 }
 
 /// Where rows lie and what they hold.
@@ -178,21 +174,16 @@ fn condition(kind: &str, (share, values): (f64, u64), random: &mut Random) -> Fi
     }
 }
 
-/// What was measured of a condition.
-struct Measured {
-    kind: String,
-    share: f64,
-    rows: f64,
-    /// Making the indexes, with the first count.
-    first_ms: f64,
-    count_us: f64,
-    /// Of each query.
-    searches_us: Vec<f64>,
-    /// The same where the rows of its filter are kept.
-    ready_us: Vec<f64>,
-    unfiltered_us: f64,
-    recall: f64,
-    unfiltered_recall: f64,
+/// Ways to ask: without a filter, with one of whose rows nothing is kept, and with one whose rows are.
+const WAYS: usize = 3;
+
+/// The same rows twice.
+struct Asked<'a> {
+    arguments: &'a Arguments,
+    /// Keeps no answers of filters.
+    fresh: Collection,
+    /// Has the default memory for them.
+    kept: Collection,
 }
 
 /// The share of the nearest rows that the first searches find.
@@ -214,100 +205,95 @@ fn recall(
     Ok(found as f64 / wanted.max(1) as f64)
 }
 
-fn measure(
-    arguments: &Arguments,
-    collection: &Collection,
-    keeps_nothing: bool,
-) -> Result<Vec<Measured>, Failure> {
-    let rows = Rows::new(arguments);
-    let mut random = Random::new(7);
-    let requests: Vec<SearchRequest> =
-        (0..arguments.queries).map(|_| arguments.request(rows.vector(&mut random))).collect();
-    let search = |requests: &[SearchRequest], filters: &[Option<Filter>]| -> Result<Vec<f64>, Failure> {
-        let mut times = Vec::with_capacity(requests.len());
-        for (request, filter) in requests.iter().zip(filters) {
-            let request = SearchRequest { filter: filter.clone(), ..request.clone() };
-            let begun = Instant::now();
-            collection.search(&request)?;
-            times.push(begun.elapsed().as_secs_f64() * 1e6);
-        }
-        Ok(times)
-    };
-    let ready = |filters: &[Option<Filter>]| -> Result<Vec<f64>, Failure> {
-        let mut times = Vec::with_capacity(requests.len());
-        for (requests, filters) in requests.chunks(READY).zip(filters.chunks(READY)) {
-            for filter in filters {
-                collection.count(filter.as_ref())?;
+/// How long something takes, in microseconds, and what comes of it.
+fn timed<T>(job: impl FnOnce() -> ragstone::Result<T>) -> Result<(f64, T), Failure> {
+    let begun = Instant::now();
+    let given = job()?;
+    Ok((begun.elapsed().as_secs_f64() * 1e6, given))
+}
+
+impl Asked<'_> {
+    fn measure(&self) -> Result<(), Failure> {
+        let rows = Rows::new(self.arguments);
+        let mut random = Random::new(7);
+        let requests: Vec<SearchRequest> =
+            (0..self.arguments.queries).map(|_| self.arguments.request(rows.vector(&mut random))).collect();
+        let exact = self.arguments.exact;
+        let unfiltered_recall = recall((&self.fresh, exact), &requests, &vec![None; requests.len()])?;
+        for kind in &self.arguments.kinds {
+            for share in SHARES {
+                let asked: Vec<Option<Filter>> =
+                    requests.iter().map(|_| Some(condition(kind, share, &mut random))).collect();
+                let (first_us, _) = timed(|| self.fresh.count(asked[0].as_ref()))?;
+                let [(count_us, rows), (count_kept_us, _)] =
+                    [counts(&self.fresh, &asked)?, counts(&self.kept, &asked)?];
+                let [unfiltered, fresh, ready] = self.times(&requests, &asked)?;
+                let more: Vec<f64> = fresh.iter().zip(&ready).map(|(fresh, ready)| fresh - ready).collect();
+                let [search_us, ready_us, unfiltered_us, filter_us] =
+                    [&fresh, &ready, &unfiltered, &more].map(|samples| median(samples));
+                let line = json!({
+                    "measured": "filter",
+                    "kind": kind,
+                    "share": share.0,
+                    "rows": rounded(rows, 0),
+                    "first_ms": rounded(first_us / 1e3, 2),
+                    "count_us": rounded(count_us, 2),
+                    "count_kept_us": rounded(count_kept_us, 2),
+                    "search_us": rounded(search_us, 2),
+                    "search_ready_us": rounded(ready_us, 2),
+                    "filter_us": rounded(filter_us, 2),
+                    "unfiltered_us": rounded(unfiltered_us, 2),
+                    "recall": rounded(recall((&self.fresh, exact), &requests, &asked)?, 3),
+                    "unfiltered_recall": rounded(unfiltered_recall, 3),
+                    "share_of_search": rounded(count_us / search_us, 4),
+                    "filter_share_of_search": rounded(filter_us / search_us, 4),
+                    "share_of_unfiltered": rounded(count_us / unfiltered_us, 4),
+                });
+                println!("{line}");
             }
-            times.extend(search(requests, filters)?);
         }
-        Ok(times)
-    };
-    let none = vec![None; requests.len()];
-    search(&requests, &none)?;
-    let unfiltered_us = median(&search(&requests, &none)?);
-    let unfiltered_recall = recall((collection, arguments.exact), &requests, &none)?;
-    let mut all = Vec::new();
-    for kind in &arguments.kinds {
-        for share in SHARES {
-            let filters: Vec<Filter> = requests.iter().map(|_| condition(kind, share, &mut random)).collect();
-            let begun = Instant::now();
-            collection.count(filters.first())?;
-            let first_ms = begun.elapsed().as_secs_f64() * 1e3;
-            let (mut times, mut counts) = (Vec::new(), Vec::new());
-            for filter in &filters {
-                let begun = Instant::now();
-                counts.push(collection.count(Some(filter))? as f64);
-                times.push(begun.elapsed().as_secs_f64() * 1e6);
-            }
-            let asked: Vec<Option<Filter>> = filters.into_iter().map(Some).collect();
-            if keeps_nothing {
-                // Those that this is compared with have touched what they read before, too.
-                search(&requests, &asked)?;
-            }
-            all.push(Measured {
-                kind: kind.clone(),
-                share: share.0,
-                rows: mean(&counts).unwrap_or_default(),
-                first_ms,
-                count_us: quantile(&mut times, 0.5).unwrap_or_default(),
-                searches_us: search(&requests, &asked)?,
-                ready_us: ready(&asked)?,
-                unfiltered_us,
-                recall: recall((collection, arguments.exact), &requests, &asked)?,
-                unfiltered_recall,
-            });
-        }
+        Ok(())
     }
-    Ok(all)
+
+    /// How long each query takes in each of the [`WAYS`], in microseconds. Some queries at a time are asked in rounds, each in another way in each, so that a
+    /// machine that has other things to do now and then keeps all ways waiting alike.
+    fn times(
+        &self,
+        requests: &[SearchRequest],
+        filters: &[Option<Filter>],
+    ) -> Result<[Vec<f64>; WAYS], Failure> {
+        let mut times = [(); WAYS].map(|()| vec![0.0; requests.len()]);
+        for first in (0..requests.len()).step_by(READY) {
+            let some = first..requests.len().min(first + READY);
+            for filter in &filters[some.clone()] {
+                self.kept.count(filter.as_ref())?;
+            }
+            // Twice: what is measured has read its rows before.
+            for round in 0..2 * WAYS {
+                for at in some.clone() {
+                    let way = (at + round) % WAYS;
+                    let (collection, filter) = match way {
+                        0 => (&self.fresh, None),
+                        1 => (&self.fresh, filters[at].clone()),
+                        _ => (&self.kept, filters[at].clone()),
+                    };
+                    let request = SearchRequest { filter, ..requests[at].clone() };
+                    times[way][at] = timed(|| collection.search(&request))?.0;
+                }
+            }
+        }
+        Ok(times)
+    }
+}
+
+/// How long it takes to count the rows of some filters, and how many they have.
+fn counts(collection: &Collection, filters: &[Option<Filter>]) -> Result<(f64, f64), Failure> {
+    let timed: Vec<(f64, u64)> =
+        filters.iter().map(|filter| timed(|| collection.count(filter.as_ref()))).collect::<Result<_, _>>()?;
+    let (times, counts): (Vec<f64>, Vec<f64>) = timed.into_iter().map(|(us, rows)| (us, rows as f64)).unzip();
+    Ok((median(&times), mean(&counts).unwrap_or_default()))
 }
 
 fn median(samples: &[f64]) -> f64 {
     quantile(&mut samples.to_vec(), 0.5).unwrap_or_default()
-}
-
-fn line(fresh: &Measured, kept: &Measured) -> serde_json::Value {
-    let (search_us, ready_us) = (median(&fresh.searches_us), median(&kept.ready_us));
-    let more: Vec<f64> =
-        fresh.searches_us.iter().zip(&kept.ready_us).map(|(fresh, ready)| fresh - ready).collect();
-    let filter_us = median(&more);
-    json!({
-        "measured": "filter",
-        "kind": fresh.kind,
-        "share": fresh.share,
-        "rows": rounded(fresh.rows, 0),
-        "first_ms": rounded(fresh.first_ms, 2),
-        "count_us": rounded(fresh.count_us, 2),
-        "count_kept_us": rounded(kept.count_us, 2),
-        "search_us": rounded(search_us, 2),
-        "search_kept_us": rounded(median(&kept.searches_us), 2),
-        "search_ready_us": rounded(ready_us, 2),
-        "filter_us": rounded(filter_us, 2),
-        "unfiltered_us": rounded(fresh.unfiltered_us, 2),
-        "recall": rounded(fresh.recall, 3),
-        "unfiltered_recall": rounded(fresh.unfiltered_recall, 3),
-        "share_of_search": rounded(fresh.count_us / search_us, 4),
-        "filter_share_of_search": rounded(filter_us / search_us, 4),
-        "share_of_unfiltered": rounded(fresh.count_us / fresh.unfiltered_us, 4),
-    })
 }
