@@ -78,6 +78,8 @@ pub const EF_MAX: usize = 100_000;
 pub const GRAPH_DEGREE_MAX: usize = 256;
 /// Levels of a filter tree.
 pub const FILTER_DEPTH_MAX: usize = 32;
+/// Lists and objects within each other in a JSON value. More, no reader of values takes, which is what a row of a user's own type is read with.
+pub const JSON_DEPTH_MAX: usize = 127;
 /// Nodes and values of a filter tree, the terms of its texts among these.
 pub const FILTER_TERMS_MAX: usize = 10_000;
 /// Bytes of a filter as text ([`Filter::parse`](crate::Filter::parse)), and of the texts of all its [`Filter::Match`](crate::Filter::Match) together.

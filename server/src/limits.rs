@@ -85,6 +85,7 @@
 //! | [`SEARCH_BATCH_MAX`] | 10,000 queries | INVALID_ARGUMENT |
 //! | [`SEARCH_BATCH_ROWS_MAX`] | 1,000,000 of a batch | INVALID_ARGUMENT |
 //! | [`FILTER_DEPTH_MAX`] | 32 levels | INVALID_ARGUMENT |
+//! | [`JSON_DEPTH_MAX`] | 127 lists and objects within each other in a JSON value | INVALID_ARGUMENT |
 //! | [`FILTER_TERMS_MAX`] | 10,000 nodes and values, the terms of its texts among these | INVALID_ARGUMENT |
 //! | [`FILTER_TEXT_BYTES_MAX`] | 1 MiB of the texts of all its `match` together | INVALID_ARGUMENT |
 //! | [`DOCUMENT_BYTES_MAX`] | 16 MiB | INVALID_ARGUMENT |

@@ -161,9 +161,18 @@ mod tests {
     const METHOD: Method = Method::new("Test", 10, Repeat::Safe);
 
     async fn failing(failures: u32, retries: u32, status: fn() -> Status) -> (Result<u32>, u32) {
+        failing_at(METHOD, failures, retries, status).await
+    }
+
+    async fn failing_at(
+        method: Method,
+        failures: u32,
+        retries: u32,
+        status: fn() -> Status,
+    ) -> (Result<u32>, u32) {
         let calls = AtomicU32::new(0);
         let policy = Policy { timeout: None, retries };
-        let result = call(policy, METHOD, (), |_request| {
+        let result = call(policy, method, (), |_request| {
             let number = calls.fetch_add(1, Ordering::Relaxed);
             async move { if number < failures { Err(status()) } else { Ok(Response::new(number)) } }
         })
@@ -182,9 +191,10 @@ mod tests {
     }
 
     /// An alias that another client had moved on meanwhile was moved back.
-    #[test]
-    fn an_alias_is_not_set_twice() {
-        assert_eq!(methods::SET_ALIAS.repeat, Repeat::IfNotBegun);
+    #[tokio::test(start_paused = true)]
+    async fn an_alias_is_not_set_twice() {
+        let (result, calls) = failing_at(methods::SET_ALIAS, 9, 3, || Status::unavailable("gone")).await;
+        assert_eq!((result.unwrap_err().code(), calls), (Code::Unavailable, 1));
     }
 
     /// The end of such a call was beyond all moments, and reckoning it ended the program.

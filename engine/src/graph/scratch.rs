@@ -62,19 +62,14 @@ impl Visited {
             if self.nodes.len() <= len {
                 make_room(&mut self.nodes);
             }
-            // Whether it is new or wanted cannot be predicted, so it is no branch: what is neither is written over.
-            let (word, bit) = (&mut bits[node as usize / 64], node % 64);
-            let is_wanted = u64::from(is_wanted(node));
-            self.nodes[len] = node;
-            len += (is_wanted & !(*word >> bit)) as usize & 1;
-            *word |= is_wanted << bit;
+            len = put((bits, &mut self.nodes), len, node, is_wanted(node));
         }
         self.len = len;
         first..len
     }
 
-    /// Adds the nodes of a list to one of two: to the first those that are wanted, to the second all others; each to its own if that has not seen it. What is
-    /// wanted is asked once a node.
+    /// Adds the nodes of a list to one of two: to the first those that are wanted, to the second all others; each to its own if that has not seen it. Whether
+    /// one is wanted is asked once. Nodes that came after the walk of either began are added to neither.
     #[inline]
     pub(super) fn insert_parted(
         [wanted, others]: [&mut Visited; 2],
@@ -82,9 +77,9 @@ impl Visited {
         mut is_wanted: impl FnMut(u32) -> bool,
     ) -> [Range<usize>; 2] {
         let first = [wanted.len, others.len];
-        let ([mut len, mut others_len], limits) = (first, [wanted.limit, others.limit]);
+        let ([mut len, mut others_len], limit) = (first, wanted.limit.min(others.limit));
         for node in nodes {
-            if node >= limits[0].min(limits[1]) {
+            if node >= limit {
                 continue;
             }
             if wanted.nodes.len() <= len {
@@ -93,16 +88,9 @@ impl Visited {
             if others.nodes.len() <= others_len {
                 make_room(&mut others.nodes);
             }
-            let (at, bit) = (node as usize / 64, node % 64);
-            let is_wanted = u64::from(is_wanted(node));
-            let (word, other) = (&mut wanted.bits[at], &mut others.bits[at]);
-            wanted.nodes[len] = node;
-            len += (is_wanted & !(*word >> bit)) as usize & 1;
-            *word |= is_wanted << bit;
-            let is_other = is_wanted ^ 1;
-            others.nodes[others_len] = node;
-            others_len += (is_other & !(*other >> bit)) as usize & 1;
-            *other |= is_other << bit;
+            let is_wanted = is_wanted(node);
+            len = put((&mut wanted.bits, &mut wanted.nodes), len, node, is_wanted);
+            others_len = put((&mut others.bits, &mut others.nodes), others_len, node, !is_wanted);
         }
         (wanted.len, others.len) = (len, others_len);
         [first[0]..len, first[1]..others_len]
@@ -121,6 +109,18 @@ impl Visited {
     pub(super) fn at(&self, places: &Range<usize>) -> &[u32] {
         &self.nodes[places.clone()]
     }
+}
+
+/// Puts a node behind the last one if it is wanted and was not seen, and gives the new length. That cannot be predicted, so it is no branch: what
+/// is not put there is written over.
+#[inline]
+fn put((bits, nodes): (&mut [u64], &mut [u32]), len: usize, node: u32, is_wanted: bool) -> usize {
+    let (word, bit) = (&mut bits[node as usize / 64], node % 64);
+    let is_wanted = u64::from(is_wanted);
+    nodes[len] = node;
+    let is_new = (is_wanted & !(*word >> bit)) as usize & 1;
+    *word |= is_wanted << bit;
+    len + is_new
 }
 
 #[cold]
@@ -191,6 +191,7 @@ mod tests {
             visited.insert_all(0..10 + round * 13);
         }
     }
+
     #[test]
     fn a_list_is_parted_as_two_walks_through_it_would() {
         let lists = [vec![3, 9, 4, 9, 60, 3], vec![], vec![4, 5, 0, 60, 61], (0..5_000).rev().collect()];

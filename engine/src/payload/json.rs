@@ -3,9 +3,7 @@
 use serde_core::de::IgnoredAny;
 
 use crate::error::{Error, Result};
-
-/// Lists and objects within each other: more, no reader of values takes, which is what a row of a user's own type is read with.
-const DEPTH_MAX: usize = 127;
+use crate::limits::{JSON_DEPTH_MAX, check_limit};
 
 /// A JSON text: valid, and kept as it was given, spaces and order included. Two are equal if their texts are.
 ///
@@ -26,7 +24,8 @@ impl Json {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Invalid`], saying where the text is no JSON, or how deep it is nested.
+    /// [`Error::Invalid`], saying where the text is no JSON; [`Error::Limit`] of one that is nested deeper than
+    /// [`JSON_DEPTH_MAX`](crate::limits::JSON_DEPTH_MAX).
     pub fn new(text: impl Into<String>) -> Result<Json> {
         let text = text.into();
         match serde_json::from_str::<IgnoredAny>(&text) {
@@ -35,14 +34,10 @@ impl Json {
         }
     }
 
-    /// A text that a writer of JSON made: valid, and nested less than 128 deep or refused.
+    /// A text that a writer of JSON made: valid, and not nested too deep, or refused.
     pub(crate) fn written(text: String) -> Result<Json> {
-        match depth(&text) {
-            depth if depth > DEPTH_MAX => {
-                Err(Error::invalid("json", format!("it is nested {depth} deep, and {DEPTH_MAX} is the most")))
-            }
-            _ => Ok(Json(text)),
-        }
+        check_limit("json", "JSON_DEPTH_MAX", JSON_DEPTH_MAX, depth(&text))?;
+        Ok(Json(text))
     }
 
     /// A text that was valid when it was written.
@@ -100,11 +95,11 @@ mod tests {
     #[test]
     fn a_text_is_nested_as_deep_as_it_can_be_read() {
         let nested = |depth: usize| format!("{}\"[\\\"[\"{}", "[".repeat(depth), "]".repeat(depth));
-        let most = Json::new(nested(DEPTH_MAX)).unwrap();
+        let most = Json::new(nested(JSON_DEPTH_MAX)).unwrap();
         assert!(serde_json::from_str::<serde_json::Value>(most.as_str()).is_ok());
-        assert!(serde_json::from_str::<serde_json::Value>(&nested(DEPTH_MAX + 1)).is_err());
-        let error = Json::new(nested(DEPTH_MAX + 1)).unwrap_err().to_string();
-        assert_eq!(error, "json: it is nested 128 deep, and 127 is the most");
+        assert!(serde_json::from_str::<serde_json::Value>(&nested(JSON_DEPTH_MAX + 1)).is_err());
+        let error = Json::new(nested(JSON_DEPTH_MAX + 1)).unwrap_err().to_string();
+        assert_eq!(error, "json: 128 is beyond the limit JSON_DEPTH_MAX = 127");
         let side_by_side = format!("[{}]", vec!["{\"a\": []}"; 200].join(", "));
         assert_eq!(depth(&side_by_side), 3);
     }

@@ -251,7 +251,7 @@ fn what_has_no_place_in_a_row_is_refused_by_name() {
             refusal(1, &none, BTreeMap::from([("a", Some((1, f32::INFINITY)))])),
             "field: inf is not a finite number".into(),
         ),
-        (refusal(1, &none, deep), "field: json: it is nested 128 deep, and 127 is the most".into()),
+        (refusal(1, &none, deep), "field: json: 128 is beyond the limit JSON_DEPTH_MAX = 127".into()),
     ];
     for (found, expected) in cases {
         assert_eq!(found, expected);

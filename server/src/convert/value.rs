@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ragstone::{FieldType, GeoPoint, Json, Payload, Value};
+use ragstone::{Error, FieldType, GeoPoint, Json, Payload, Value};
 use ragstone_proto::v1;
 use tonic::Status;
 
@@ -20,6 +20,9 @@ pub(super) fn value_in(wire: Option<v1::Value>, path: &str) -> Result<Value, Sta
         Some(v1::value::Kind::GeoValue(point)) => Ok(Value::Geo(GeoPoint { lat: point.lat, lon: point.lon })),
         Some(v1::value::Kind::JsonValue(text)) => match Json::new(text) {
             Ok(json) => Ok(Value::Json(json)),
+            Err(Error::Limit { limit, max, actual, .. }) => {
+                Err(status::beyond_limit(path, limit, max, actual))
+            }
             Err(error) => Err(status::invalid(path, &error.to_string())),
         },
         None => Err(status::invalid(path, "no value is set; set one of its kinds")),
