@@ -12,6 +12,9 @@ use crate::{Analyzer, Db, Error, FieldType, Filter, Point, Schema, Update, Value
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 
+/// Steps whose ends are looked at once the disk is full, and after each one that was refused. Those before are as in every run.
+const LOOKED_AT: usize = 8;
+
 fn assert_full(error: &Error, story: &str) {
     match error {
         Error::Io { source, .. } => assert_eq!(source.raw_os_error(), Some(ENOSPC), "{story}: {error}"),
@@ -37,11 +40,14 @@ fn a_full_disk_refuses_writes_and_takes_them_when_there_is_room() {
         dir.full_from(call);
         let db = open_once_there_is_room(&dir, &story);
         let mut acknowledged = Contents::new();
+        let mut looked_at = LOOKED_AT;
         for step in scenario() {
             let story = format!("{story}, {step:?}");
+            let refused_before = refused;
             for _ in 0..3 {
                 let Err(error) = step.run(&db) else { break };
                 refused += 1;
+                looked_at = LOOKED_AT;
                 assert_full(&error, &story);
                 assert_eq!(contents(&db), acknowledged, "{story}: reads go on");
                 for seed in 0..2 {
@@ -53,13 +59,16 @@ fn a_full_disk_refuses_writes_and_takes_them_when_there_is_room() {
                     );
                 }
             }
-            if contents(&db) == acknowledged {
+            if refused > refused_before && contents(&db) == acknowledged {
                 dir.make_room();
                 step.run(&db).unwrap_or_else(|error| panic!("{story}: there is room, but {error}"));
             }
             step.apply(&mut acknowledged);
-            assert_eq!(contents(&db), acknowledged, "{story}");
-            assert_eq!(contents(&open(&dir.recovered(2)).unwrap()), acknowledged, "{story}: dies later");
+            if looked_at > 0 && dir.calls() > call {
+                looked_at -= 1;
+                assert_eq!(contents(&db), acknowledged, "{story}");
+                assert_eq!(contents(&open(&dir.recovered(2)).unwrap()), acknowledged, "{story}: dies later");
+            }
         }
         drop(db);
         assert_eq!(contents(&open(&dir).unwrap()), acknowledged, "{story}: reopened");
