@@ -15,6 +15,13 @@ pub(crate) fn split_mix(x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
+/// These in an order that has nothing to do with theirs, and is the same each time.
+pub(crate) fn scattered(numbers: impl Iterator<Item = u32>) -> Vec<u32> {
+    let mut numbers: Vec<u32> = numbers.collect();
+    numbers.sort_unstable_by_key(|number| split_mix(u64::from(*number)));
+    numbers
+}
+
 /// The sequence of a seed.
 #[derive(Clone, Debug)]
 pub(crate) struct SplitMix64(pub(crate) u64);

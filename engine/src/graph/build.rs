@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use super::Resumed;
 use super::growing::GrowingGraph;
+use crate::random::scattered;
 use crate::schema::GraphOptions;
 use crate::signal::Closing;
 use crate::vectors::{PairScorer, Slot};
@@ -49,7 +50,9 @@ impl BuiltGraph {
 pub(crate) fn build(request: &BuildRequest<'_>, pairs: &dyn PairScorer) -> Option<BuiltGraph> {
     let graph = GrowingGraph::new(request.options, request.seed);
     let slots: Vec<Slot> = (0..request.rows as u32).map(Slot).collect();
-    graph.insert_all(&slots, pairs, request.stop);
+    // Near rows come together, and of a graph to which one region after the other is added the early links are long where they need not be.
+    let in_no_order: Vec<Slot> = scattered(0..request.rows as u32).into_iter().map(Slot).collect();
+    graph.insert_all(&in_no_order, pairs, request.stop);
     finish(&graph, &slots, pairs, request.stop)
 }
 

@@ -10,9 +10,9 @@
 //!
 //! **Shape.** `links` holds lists that many read while one changes them; `growing` is the graph that takes
 //! inserts and repairs, of which `seal` makes the immutable bytes that `sealed` reads from a memory map;
-//! `build` does both for rows that are all there. `walk` is the one routine that searches any of them,
-//! `admitted` its variant under a filter, over what `admits` says of nodes, `select` the one pruning rule, `reach` the one check that every node
-//! can be come to.
+//! `build` does both for rows that are all there; `order` says in which order those of a growing graph are best sealed.
+//! `walk` is the one routine that searches any of them, `admitted` its variant under a filter, over what `admits` says of
+//! nodes, `select` the one pruning rule, `reach` the one check that every node can be come to.
 //!
 //! **Invariants**, which `check` proves in tests:
 //! - a list holds no node twice and never its own; every link leads to a node that was fully written before;
@@ -35,6 +35,7 @@ mod insert;
 #[cfg(all(test, ragstone_loom))]
 mod interleavings;
 mod links;
+mod order;
 mod reach;
 mod repair;
 mod resume;

@@ -2,6 +2,7 @@
 
 mod damage;
 mod ended;
+mod order;
 mod resumed;
 
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! Segments: the parts that a collection's rows lie in.
 //!
 //! A segment numbers its rows by slot. The *growing* one takes writes in memory (`growing.rs`); when it is large enough
-//! it is frozen, rewritten as an immutable file (`writer.rs`), and read through a map from then on (`sealed.rs`).
+//! it is frozen, rewritten as an immutable file (`writer.rs`) in another order (`placing.rs`), and read through a map from
+//! then on (`sealed.rs`).
 //! Several small or decayed sealed segments are rewritten as one by the same writer (`merge_policy.rs` says which).
 //! A replacement is a new row and a death of the old one; deaths are a bitmap beside the segment (`tombstones.rs`). What updates
 //! change of a row lies beside it, too (`patches.rs`, on disk `patching.rs`, the words of texts `moved.rs`), and so do the words of a field that came to be searched by word
@@ -33,6 +34,7 @@ mod others;
 mod parts;
 mod patches;
 pub(crate) mod patching;
+mod placing;
 mod salvage;
 mod sealed;
 mod selecting;

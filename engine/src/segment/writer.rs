@@ -1,9 +1,9 @@
 //! Segments in, one sealed segment out: the writer of seals and merges alike.
 //!
-//! It takes the live rows of its sources as of one view, those with the first dense vector first, in the order of sources and slots,
-//! and writes them as a new file. A growing segment's graph goes on, renumbered and repaired around the dead; of sealed
-//! sources the largest one's does, if it has enough of the rows, and the others' rows are inserted. Rows that die while it works are carried over by the caller, who
-//! gets the new slot of each old one.
+//! It takes the live rows of its sources as of one view, in an order of its own (`placing.rs`), and writes them as a new file. A
+//! growing segment's graph goes on, renumbered and repaired around the dead; of sealed sources the largest one's does, if it has
+//! enough of the rows, and the others' rows are inserted. Rows that die while it works are carried over by the caller, who gets the
+//! new slot of each old one.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use super::blocks::BlockWriter;
 use super::expiry::Expiring;
 use super::meta::Meta;
 use super::parts::{columns, dense, expiries, ids, indexes, multi, sparse, versions};
+use super::placing::{LiveRow, live_rows};
 use super::sealed::{Check, Opening, SealedSegment};
 use super::{DeadRows, Patches, SegmentView, segment_file};
 use crate::dir::{Dir, io_error};
 use crate::error::{Error, Result};
 use crate::faults::{self, Mutant};
-use crate::interrupt::Watch;
 use crate::payload::{FieldId, FieldTable};
 use crate::schema::{Schema, VectorKind};
 use crate::signal::Closing;
@@ -106,38 +106,6 @@ pub(crate) fn seal(dir: &dyn Dir, request: &SealRequest<'_>) -> Result<Option<Se
         slots[row.source][row.slot as usize] = Some(new as u32);
     }
     Ok(Some(SealedFrom { segment, sources: request.sources.to_vec(), slots }))
-}
-
-/// A row of a source.
-#[derive(Clone, Copy)]
-pub(super) struct LiveRow {
-    pub(super) source: usize,
-    pub(super) slot: u32,
-}
-
-/// Live rows, those with the first dense vector first; rows of one tenant follow one another among them.
-fn live_rows(request: &SealRequest<'_>) -> Vec<LiveRow> {
-    let sources = request.sources;
-    let tenant = request.schema.tenant.as_deref().and_then(|tenant| request.fields.find(tenant));
-    let mut rows = Vec::with_capacity(sources.iter().map(SegmentView::live).sum());
-    for is_first in [true, false] {
-        let begun = rows.len();
-        for (source, view) in sources.iter().enumerate() {
-            let first = view.all_dense().next();
-            let has_it = |slot: &u32| first.as_ref().is_some_and(|first| first.has(*slot));
-            let live = view.matching(None, &Watch::default());
-            let slots = live.ones().map(|slot| slot as u32).filter(|slot| has_it(slot) == is_first);
-            rows.extend(slots.map(|slot| LiveRow { source, slot }));
-        }
-        if let Some((field, _)) = tenant {
-            let value = |row: &LiveRow| sources[row.source].value(row.slot, field);
-            rows[begun..].sort_by(|a, b| match (value(a), value(b)) {
-                (Some(a), Some(b)) => a.order(b),
-                (a, b) => a.is_some().cmp(&b.is_some()),
-            });
-        }
-    }
-    rows
 }
 
 /// A segment on its way into its file.

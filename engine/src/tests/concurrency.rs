@@ -213,10 +213,10 @@ fn a_long_replay_is_searched_by_comparing_until_it_is_sealed() {
     };
     let db = open();
     let collection = db.create_collection("c", schema()).unwrap();
-    let point = |id: u64| Point::new(id, [id as f32, (id % 7) as f32]);
+    let point = |id: u64| Point::new(id, [id as f32, (id % 7) as f32 * 0.37]);
     collection.upsert((0..3_000).map(point).collect()).unwrap();
     drop((collection, db));
-    let request = SearchRequest::new([1_000.0, 3.0], 5);
+    let request = SearchRequest::new([1_000.3, 1.1], 5);
     let db = open();
     let collection = db.collection("c").unwrap();
     let compared = collection.search(&request).unwrap();

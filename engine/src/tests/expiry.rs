@@ -125,7 +125,9 @@ fn expiring() -> (MemoryDir, String) {
     let dir = MemoryDir::new();
     let db = Db::open_in(Arc::new(dir.clone()), clocked().0).unwrap();
     let collection = db.create_collection("a", Schema::new(2).unwrap()).unwrap();
-    upsert(&collection, (0..40).map(expiry));
+    // Without vectors they are sealed as they come.
+    let rows = (0..40).map(|id| Point { vector: None, ..row(id as u64).expires_at(expiry(id)) });
+    collection.upsert(rows.collect()).unwrap();
     db.flush().unwrap();
     drop((db, collection));
     let [name] = &*segments(&dir) else { panic!("one segment") };

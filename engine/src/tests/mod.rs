@@ -15,6 +15,7 @@ mod mutants;
 mod named;
 mod ordered;
 mod patches;
+mod placed;
 mod refused;
 mod room;
 mod scope;

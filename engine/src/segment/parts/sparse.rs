@@ -24,7 +24,8 @@ use crate::schema::VectorId;
 use crate::segment::SparseRow;
 use crate::segment::blocks::{BlockWriter, Fault};
 use crate::segment::meta::{Meta, Part, PartKind};
-use crate::segment::writer::{LiveRow, Writing};
+use crate::segment::placing::LiveRow;
+use crate::segment::writer::Writing;
 
 /// Rows between two looks at whether to stop.
 const ROWS_PER_STEP: usize = 1 << 14;

@@ -3,7 +3,8 @@
 //! Each source says under which slot each of its rows goes on, or that it is gone. Terms come from all sources in order; the list of
 //! a term is that of all sources together. Nothing is analysed again.
 //!
-//! **Cost.** A few nanoseconds a posting; in memory the new lengths, the dictionary, and one list at a time.
+//! **Cost.** A few nanoseconds a posting, and sorting each list whose rows go on in another order, as those of seals and merges do; in memory the new
+//! lengths, the dictionary, and one list at a time.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
