@@ -388,7 +388,7 @@ impl Db {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Io`] if a file cannot be read.
+    /// [`Error::Io`] if the system does not let a file be read. What the disk cannot read is in the report.
     pub fn verify(
         &self,
         mut progress: impl FnMut(VerifyProgress) -> ControlFlow<()>,

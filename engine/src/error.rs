@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::dir::is_unreadable;
 use crate::payload::FieldType;
 use crate::point::{Expect, PointId};
 use crate::verify::{Damage, OnDamage};
@@ -231,8 +232,10 @@ impl Error {
         self
     }
 
-    /// The damage that an error tells of, if that is to be borne; a file that is missing is damage, too. Otherwise the error.
+    /// The damage that an error tells of, if that is to be borne; a file that is missing, or that the disk cannot read, is damage, too.
+    /// Otherwise the error.
     pub(crate) fn into_damage(self, on_damage: OnDamage) -> Result<Damage> {
+        let is_unreadable = self.is_unreadable();
         match self {
             Error::Corrupt { file, offset, reason } if on_damage == OnDamage::Isolate => {
                 Ok(Damage { file, offset, reason })
@@ -242,8 +245,16 @@ impl Error {
             {
                 Ok(Damage { file: path, offset: 0, reason: "the file is missing".into() })
             }
+            Error::Io { path, source, .. } if on_damage == OnDamage::Isolate && is_unreadable => {
+                Ok(Damage { file: path, offset: 0, reason: format!("the file cannot be read: {source}") })
+            }
             error => Err(error),
         }
+    }
+
+    /// Whether the disk cannot read a file.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        matches!(self, Error::Io { operation: "open" | "stat" | "read" | "map", source, .. } if is_unreadable(source))
     }
 
     /// Whether the disk had no room for bytes that nobody relies on yet: nothing is unknown then, and what was refused may

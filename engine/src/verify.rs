@@ -9,6 +9,9 @@
 //! answers, never memory. Once damage is found, searches, pages, counts and writes of the collection fail with the file and
 //! the offset; rows by id are still read from its sound segments, and other collections are as they were.
 //!
+//! What verifies reads the files by ordinary reads and not through their maps, so bytes that the disk cannot read are damage as well. Only what
+//! touches them through a map before that ends the process ([`Storage::Mapped`]).
+//!
 //! **Cost.** Verifying reads a segment once from front to back, and its links once more in the order of a walk. In the
 //! background it rests as long as it works, from the first block to the last link, so that it takes half of a core and
 //! half of the disk at most, and ends within milliseconds when the database is closed.
@@ -45,7 +48,8 @@ pub enum Verify {
 pub enum Storage {
     /// In their files, which are mapped: the operating system keeps in memory what is used, so a database may be larger
     /// than memory and opens in milliseconds. A file that another program cuts, or that the disk fails to deliver, ends
-    /// the process with a signal (`SIGBUS`) when a search touches what is gone.
+    /// the process with a signal (`SIGBUS`) when a search, a merge or another reader of rows touches what is gone. A verification does not touch it: it
+    /// reports it, and from then on nothing of the collection that needs the segment does.
     #[default]
     Mapped,
     /// In memory, on huge pages where the system has them. Opening reads and verifies everything, whatever
@@ -53,7 +57,7 @@ pub enum Storage {
     Resident,
 }
 
-/// What opening does about a collection one of whose segments or tombstone files is damaged or missing. A damaged manifest
+/// What opening does about a collection one of whose segments or tombstone files is damaged, missing or unreadable. A damaged manifest
 /// or log is refused always: they are everybody's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnDamage {
@@ -66,7 +70,7 @@ pub enum OnDamage {
     Refuse,
 }
 
-/// A place in a file where the bytes are not what was written.
+/// A place in a file where the bytes are not what was written, or cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Damage {
@@ -135,7 +139,8 @@ impl Store {
         }
         // An archive that is behind leaves as much of them as may be kept.
         for name in wal::kept_files(&*self.dir)? {
-            report.damaged.extend(wal::damage_of_kept(&*self.dir, &name)?);
+            let damage = report.note(wal::damage_of_kept(&*self.dir, &name))?;
+            report.damaged.extend(damage.flatten());
             if progress(VerifyProgress { bytes: 0, bytes_total }).is_break() {
                 report.cancelled = true;
                 return Ok(report);
@@ -149,7 +154,7 @@ impl Store {
             report.damaged.append(&mut words);
             let Some(segment) = on_disk else { continue };
             let mut bytes = report.bytes;
-            let found = segment.verify(&mut |read| {
+            let found = segment.verify(&*self.dir, &mut |read| {
                 bytes += read as u64;
                 steps += 1;
                 if steps % REPORT_STEPS != 0 {
@@ -219,7 +224,7 @@ impl Store {
                 continue;
             };
             let mut rests = Rests::new(&self.signal);
-            match segment.verify(&mut |_| rests.next_step()) {
+            match segment.verify(&*self.dir, &mut |_| rests.next_step()) {
                 ControlFlow::Continue(damaged) => {
                     let is_sound = segment.check().is_ok();
                     for error in damaged.into_iter().map(Error::from) {
@@ -268,12 +273,16 @@ impl<'a> Rests<'a> {
 }
 
 impl VerifyReport {
-    /// Takes damage into the report; other errors end the verification.
+    /// Takes damage into the report, a file that the disk cannot read too; other errors end the verification.
     fn note<T>(&mut self, checked: Result<T>) -> Result<Option<T>> {
         match checked {
             Ok(value) => Ok(Some(value)),
             Err(Error::Corrupt { file, offset, reason }) => {
                 self.damaged.push(Damage { file, offset, reason });
+                Ok(None)
+            }
+            Err(error @ Error::Io { .. }) if error.is_unreadable() => {
+                self.damaged.push(error.into_damage(OnDamage::Isolate)?);
                 Ok(None)
             }
             Err(error) => Err(error),

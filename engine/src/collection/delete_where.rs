@@ -74,7 +74,7 @@ impl Resolving for Part<'_> {
         let segments: BTreeSet<usize> = found.iter().map(|found| found.segment).collect();
         let unverified = segments.into_iter().filter_map(|segment| view.segments[segment].as_sealed());
         for sealed in unverified.filter(|sealed| !sealed.is_verified()) {
-            self.store.pools.run(Work::Flush, || sealed.verify_once())??;
+            self.store.pools.run(Work::Flush, || sealed.verify_once(Some(&*self.store.dir)))??;
         }
         self.batch.changes = found.into_iter().map(|found| Change::Delete(found.id)).collect();
         self.has_more = walk.next().is_some();

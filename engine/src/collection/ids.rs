@@ -57,7 +57,7 @@ impl View {
     /// # Errors
     /// [`Error::Corrupt`](crate::Error::Corrupt) for the first damage.
     pub fn verify(&self) -> Result<()> {
-        self.state.sealed().try_for_each(|sealed| sealed.verify_once())
+        self.state.sealed().try_for_each(|sealed| sealed.verify_once(None))
     }
 
     /// Live rows that have the default vector, as [`CollectionInfo::vectors`](crate::CollectionInfo::vectors) counts them.

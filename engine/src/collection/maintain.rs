@@ -79,7 +79,7 @@ impl CollectionCore {
         let sealed = self.seal_frozen(store, work)?;
         // What the end of the database cut short is stored by the next one.
         if store.stored_seq(self.id) < seq && !store.is_stopping() {
-            self.view().verify_deaths()?;
+            self.view().verify_deaths(&*store.dir)?;
             self.commit(store, seq)?;
         }
         Ok(sealed)
@@ -228,7 +228,7 @@ impl CollectionCore {
     /// Writes the live rows of the sources as one sealed segment, which takes their place in the view. After an error
     /// everything is as it was, and so it is where a merge ended because the collection is gone.
     fn rewrite(&self, store: &Store, work: Work, sources: &[SegmentView], view: &ViewState) -> Result<()> {
-        view.verify_deaths()?;
+        view.verify_deaths(&*store.dir)?;
         let mut indexed: BTreeMap<FieldId, u8> = BTreeMap::new();
         for (field, unasked) in view.sealed().flat_map(|sealed| sealed.indexed()) {
             let least = indexed.entry(field).or_insert(unasked);

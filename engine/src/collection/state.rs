@@ -125,8 +125,8 @@ impl ViewState {
 
     /// Sees to it that the ids and expiries of all segments were verified: a commit stores which rows died, and by these
     /// ids they were found, or of their expiry they died.
-    pub(crate) fn verify_deaths(&self) -> Result<()> {
-        self.sealed().try_for_each(|sealed| sealed.verify_deaths_once())
+    pub(crate) fn verify_deaths(&self, dir: &dyn Dir) -> Result<()> {
+        self.sealed().try_for_each(|sealed| sealed.verify_deaths_once(dir))
     }
 
     /// Segments that take no more rows and are not sealed yet.

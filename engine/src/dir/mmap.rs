@@ -3,7 +3,8 @@
 //! A sealed segment is read through a map, so that the operating system decides which of it is in memory.
 //!
 //! What a map cannot do is report an error: when a page cannot be read, because another program cut the file or because
-//! the disk fails, the system ends the process with `SIGBUS`. Who cannot have that opens the database with
+//! the disk fails, the system ends the process with `SIGBUS`. So whoever looks for damage reads the file and not the map
+//! (`segment/block_reader.rs`). Who cannot have it in a search either opens the database with
 //! [`Storage::Resident`](crate::Storage::Resident), which does without maps of files (`resident.rs`).
 
 use std::fs::File;

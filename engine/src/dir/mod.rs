@@ -4,6 +4,7 @@
 //! file system (`real.rs`):
 //! - memory of the process, for a database that ends with it (`volatile.rs`);
 //! - any directory, with all changes kept from it (`read_only.rs`);
+//! - any directory on a disk that fails: what cannot be read is zeros, and known (`failing.rs`);
 //! - in tests, a disk that loses power between any two calls, tears what was not synced, and runs full (`memory.rs`).
 //!   It keeps each file twice and is no base for `volatile.rs`, which keeps each byte once and where it is searched.
 //!
@@ -13,6 +14,9 @@
 //! - without them, any part may be lost: of a file's unsynced bytes, any may be missing or torn, in any order;
 //! - `rename` replaces its target atomically: after a crash the name leads to the old file or the new one.
 
+#[cfg(test)]
+pub(crate) mod bad_sectors;
+mod failing;
 #[cfg(test)]
 pub(crate) mod hooked;
 #[cfg(any(test, feature = "faults"))]
@@ -24,12 +28,14 @@ mod real;
 mod resident;
 mod volatile;
 
-use std::io::{Cursor, Read};
+use std::io::{self, Cursor, Read, Seek};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
+pub(crate) use failing::{FailingDir, Unreadable};
 pub(crate) use pinned::{PinnedDir, Pins};
 pub(crate) use read_only::ReadOnlyDir;
 pub(crate) use real::{RealDir, sync_directory};
@@ -37,6 +43,12 @@ pub(crate) use volatile::VolatileDir;
 
 /// Bytes of a file that never changes, mapped or read.
 pub(crate) type Blob = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// A file that is read piece by piece, from any place on. What the system cannot read is an error, where touching a map of the file would end the
+/// process.
+pub(crate) trait Reader: Read + Seek + Send {}
+
+impl<R: Read + Seek + Send> Reader for R {}
 
 /// How the bytes of a map are going to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +109,7 @@ pub(crate) trait Dir: Send + Sync + std::fmt::Debug {
     }
 
     /// Reads a file piece by piece.
-    fn reader(&self, name: &str) -> Result<Box<dyn Read + Send>> {
+    fn reader(&self, name: &str) -> Result<Box<dyn Reader>> {
         Ok(Box::new(Cursor::new(self.read(name)?)))
     }
 
@@ -141,11 +153,42 @@ pub(crate) trait DirFile: Send {
 }
 
 /// An [`Error::Io`] of an operation on a path.
-pub(crate) fn io_error(operation: &'static str, path: &Path, source: std::io::Error) -> Error {
+pub(crate) fn io_error(operation: &'static str, path: &Path, source: io::Error) -> Error {
     Error::Io { operation, path: path.to_owned(), source }
 }
 
 /// An [`Error::Corrupt`] of a file.
 pub(crate) fn corrupt(dir: &dyn Dir, name: &str, offset: u64, reason: impl Into<String>) -> Error {
     Error::Corrupt { file: dir.file_path(name), offset, reason: reason.into() }
+}
+
+/// What is said of bytes of a file that the system cannot read.
+pub(crate) fn cannot_be_read(range: &Range<u64>, source: &io::Error) -> String {
+    format!("bytes {} to {} cannot be read: {source}", range.start, range.end.saturating_sub(1))
+}
+
+/// Whether an error of reading tells of the medium, and not of what the system lacks or does not allow.
+pub(crate) fn is_unreadable(source: &io::Error) -> bool {
+    let codes: &[i32] = if cfg!(windows) {
+        // ERROR_CRC, ERROR_SECTOR_NOT_FOUND, ERROR_READ_FAULT, ERROR_IO_DEVICE.
+        &[23, 27, 30, 1117]
+    } else if cfg!(target_os = "linux") {
+        // EIO; of file systems with checksums EBADMSG and EUCLEAN.
+        &[5, 74, 117]
+    } else {
+        // EIO.
+        &[5]
+    };
+    source.raw_os_error().is_some_and(|code| codes.contains(&code))
+}
+
+/// Reads a blob piece by piece.
+pub(crate) fn over(blob: Blob) -> Box<dyn Reader> {
+    struct Bytes(Blob);
+    impl AsRef<[u8]> for Bytes {
+        fn as_ref(&self) -> &[u8] {
+            (*self.0).as_ref()
+        }
+    }
+    Box::new(Cursor::new(Bytes(blob)))
 }

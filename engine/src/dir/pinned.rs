@@ -8,11 +8,10 @@
 //! any that the manifest does not name, and the next opening removes it.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Access, Blob, Dir, DirFile, DirLock, Lifetime};
+use super::{Access, Blob, Dir, DirFile, DirLock, Lifetime, Reader};
 use crate::error::Result;
 
 /// A directory and who holds which of its names.
@@ -98,7 +97,7 @@ impl Dir for PinnedDir {
     fn size_bytes(&self, name: &str) -> Result<u64> {
         self.inner.size_bytes(name)
     }
-    fn reader(&self, name: &str) -> Result<Box<dyn Read + Send>> {
+    fn reader(&self, name: &str) -> Result<Box<dyn Reader>> {
         self.inner.reader(name)
     }
     fn map(&self, name: &str, access: Access) -> Result<Blob> {

@@ -13,7 +13,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Access, Blob, Dir, DirFile, DirLock, Lifetime, io_error};
+use super::{Access, Blob, Dir, DirFile, DirLock, Lifetime, Reader, io_error};
 use crate::error::{Error, Result};
 
 /// The directory.
@@ -86,7 +86,7 @@ impl Dir for ReadOnlyDir {
         Ok(cut.map_or(size_bytes, |length| length.min(size_bytes)))
     }
 
-    fn reader(&self, name: &str) -> Result<Box<dyn Read + Send>> {
+    fn reader(&self, name: &str) -> Result<Box<dyn Reader>> {
         let cut = self.cut("open", name)?;
         let reader = self.inner.reader(name)?;
         Ok(match cut {
@@ -174,7 +174,7 @@ mod tests {
         std::fs::create_dir(directory.path().join("folder")).unwrap();
         let dir = ReadOnlyDir::new(Arc::new(RealDir::existing(directory.path()).unwrap()));
         assert!(dir.read("folder").is_err() && dir.size_bytes("folder").is_ok());
-        let text = |mut reader: Box<dyn Read + Send>| std::io::read_to_string(&mut reader).unwrap();
+        let text = |mut reader: Box<dyn Reader>| std::io::read_to_string(&mut reader).unwrap();
         let reader = dir.reader("file").unwrap();
         std::fs::write(&file, b"after").unwrap();
         assert_eq!(text(reader), "after", "nothing was read before it was asked for");

@@ -1,10 +1,10 @@
 //! The directory of a real file system.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Access, Blob, Dir, DirFile, DirLock, io_error, mmap, resident};
+use super::{Access, Blob, Dir, DirFile, DirLock, Reader, io_error, mmap, resident};
 use crate::error::{Error, LockHolder, Result};
 
 /// The file whose lock is the directory's lock: exclusive for who writes, shared for who only reads. It stays when the lock is given back: removing it would let two
@@ -113,7 +113,7 @@ impl Dir for RealDir {
         Ok(found.len())
     }
 
-    fn reader(&self, name: &str) -> Result<Box<dyn Read + Send>> {
+    fn reader(&self, name: &str) -> Result<Box<dyn Reader>> {
         let path = self.at(name);
         let file = File::open(&path).map_err(|source| io_error("open", &path, source))?;
         Ok(Box::new(file))

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Access, Blob, Dir, DirFile, DirLock, Lifetime, io_error, resident};
+use super::{Access, Blob, Dir, DirFile, DirLock, Lifetime, Reader, io_error, over, resident};
 use crate::error::{Error, LockHolder, Result};
 
 /// A piece takes small writes until it has so many bytes.
@@ -134,6 +134,10 @@ impl Dir for VolatileDir {
 
     fn read(&self, name: &str) -> Result<Vec<u8>> {
         Ok(content(&self.file("read", name)?).bytes())
+    }
+
+    fn reader(&self, name: &str) -> Result<Box<dyn Reader>> {
+        Ok(over(self.map(name, Access::Near)?))
     }
 
     fn map(&self, name: &str, _: Access) -> Result<Blob> {

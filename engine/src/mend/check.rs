@@ -2,20 +2,19 @@
 
 use super::CheckReport;
 use super::files::{self, Kind, Root, damage};
-use crate::dir::{Access, Dir, corrupt};
+use crate::dir::{Dir, FailingDir, corrupt};
 use crate::error::Result;
 use crate::manifest::{MANIFEST_COPY_FILE, Manifest};
 use crate::opening::is_unnamed;
-use crate::segment::{FileKind, damaged_blocks, parse_file, segment_file};
-use crate::wal;
+use crate::segment::{FileKind, parse_file, segment_file};
 
 /// Checks a locked directory.
-pub(super) fn check(dir: &dyn Dir) -> Result<CheckReport> {
+pub(super) fn check(dir: &FailingDir) -> Result<CheckReport> {
     let mut report = CheckReport::default();
     let names = dir.list()?;
     for name in names.iter().filter(|name| Kind::of(name).is_some()) {
         report.files += 1;
-        report.bytes += (*dir.map(name, Access::Near)?).as_ref().len() as u64;
+        report.bytes += dir.size_bytes(name)?;
     }
     let Root { manifest, damage: of_root, remedy } = files::read_root(dir)?;
     report.damaged.extend(of_root);
@@ -28,14 +27,14 @@ pub(super) fn check(dir: &dyn Dir) -> Result<CheckReport> {
     report.damaged.extend(super::words::check(dir, &names)?);
     let (damaged, notes) = files::log(dir, manifest.as_ref())?;
     report.damaged.extend(damaged);
-    report.damaged.extend(wal::damaged_kept(dir)?);
+    report.damaged.extend(files::kept(dir)?);
     report.notes.extend(notes);
     Ok(report)
 }
 
 /// The copy follows the manifest, so a crash may leave an older or an unfinished one; the next opening writes it anew.
 pub(super) fn check_copy(
-    dir: &dyn Dir,
+    dir: &FailingDir,
     names: &[String],
     manifest: Option<&Manifest>,
     report: &mut CheckReport,
@@ -44,6 +43,10 @@ pub(super) fn check_copy(
         return Ok(());
     }
     let mut bytes = dir.read(MANIFEST_COPY_FILE)?;
+    if let Some(damage) = files::unreadable(dir, MANIFEST_COPY_FILE).into_iter().next() {
+        report.damaged.push(damage);
+        return Ok(());
+    }
     match Manifest::decode(&bytes) {
         Ok(copy) if manifest.is_none_or(|manifest| copy == *manifest) => {}
         Ok(_) => report.notes.push(format!("{MANIFEST_COPY_FILE} is older than the manifest")),
@@ -56,7 +59,12 @@ pub(super) fn check_copy(
 }
 
 /// Everything that the manifest names.
-fn check_named(dir: &dyn Dir, names: &[String], manifest: &Manifest, report: &mut CheckReport) -> Result<()> {
+fn check_named(
+    dir: &FailingDir,
+    names: &[String],
+    manifest: &Manifest,
+    report: &mut CheckReport,
+) -> Result<()> {
     for (id, collection) in &manifest.collections {
         report.damaged.extend(files::requests(dir, *id, collection)?);
         for entry in &collection.segments {
@@ -81,14 +89,10 @@ fn check_named(dir: &dyn Dir, names: &[String], manifest: &Manifest, report: &mu
 }
 
 /// Without a manifest, nobody knows what belongs to what: each segment is compared with its checksums.
-fn check_blocks(dir: &dyn Dir, names: &[String], report: &mut CheckReport) -> Result<()> {
+fn check_blocks(dir: &FailingDir, names: &[String], report: &mut CheckReport) -> Result<()> {
     for (id, kind) in names.iter().filter_map(|name| parse_file(name)) {
         if kind == FileKind::Rows {
-            let name = segment_file(id);
-            let blob = dir.map(&name, Access::Near)?;
-            for (offset, reason) in damaged_blocks((*blob).as_ref()) {
-                report.damaged.push(damage(corrupt(dir, &name, offset as u64, reason))?);
-            }
+            report.damaged.extend(files::damaged_blocks(dir, &segment_file(id))?);
         }
     }
     let is_beside =
@@ -96,7 +100,10 @@ fn check_blocks(dir: &dyn Dir, names: &[String], report: &mut CheckReport) -> Re
     for name in names.iter().filter(is_beside) {
         let bytes = dir.read(name)?;
         let (content, crc) = bytes.split_at(bytes.len().saturating_sub(4));
-        if crc32fast::hash(content).to_le_bytes() != crc {
+        let unread = files::unreadable(dir, name);
+        if !unread.is_empty() {
+            report.damaged.extend(unread);
+        } else if crc32fast::hash(content).to_le_bytes() != crc {
             report.damaged.push(damage(corrupt(dir, name, 0, "the checksum does not match"))?);
         }
     }

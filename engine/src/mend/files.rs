@@ -1,19 +1,18 @@
 //! The files of a directory, each read by itself.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 
 use crate::batch::PreparedBatch;
 use crate::catalogue::{CATALOGUE, CatalogueChange};
 use crate::collection::{self, is_request_file, request_file};
-use crate::dir::{Dir, corrupt};
+use crate::dir::{Dir, FailingDir, Unreadable, corrupt};
 use crate::error::{Error, Result};
 use crate::manifest::{CollectionEntry, MANIFEST_COPY_FILE, MANIFEST_FILE, Manifest, SegmentEntry};
 use crate::payload::FieldTable;
 use crate::segment::patching::Patched;
 use crate::segment::{
-    DeadRows, FileKind, Opening, Patches, SealedSegment, parse_file, patch_file, patching, segment_file,
-    tombstone_file, tombstones,
+    BlockReader, DeadRows, FileKind, Opening, Patches, SealedSegment, parse_file, patch_file, patching,
+    segment_file, tombstone_file, tombstones,
 };
 use crate::vectors::Encodings;
 use crate::verify::{Damage, OnDamage};
@@ -57,7 +56,7 @@ pub(super) struct Root {
 }
 
 /// Reads the manifest; a damaged one by turning a bit back, or from its copy.
-pub(super) fn read_root(dir: &dyn Dir) -> Result<Root> {
+pub(super) fn read_root(dir: &FailingDir) -> Result<Root> {
     let names = dir.list()?;
     let damage = if names.iter().any(|name| name == MANIFEST_FILE) {
         let mut bytes = dir.read(MANIFEST_FILE)?;
@@ -65,7 +64,10 @@ pub(super) fn read_root(dir: &dyn Dir) -> Result<Root> {
             Ok(manifest) => return Ok(Root { manifest: Some(manifest), damage: None, remedy: None }),
             Err(fault) => fault,
         };
-        let damage = damage(corrupt(dir, MANIFEST_FILE, offset as u64, reason))?;
+        let damage = match unreadable(dir, MANIFEST_FILE).into_iter().next() {
+            Some(damage) => damage,
+            None => damage(corrupt(dir, MANIFEST_FILE, offset as u64, reason))?,
+        };
         if super::bits::correct(&mut bytes) == Some(true)
             && let Ok(manifest) = Manifest::decode(&bytes)
         {
@@ -89,12 +91,45 @@ pub(super) fn damage(error: Error) -> Result<Damage> {
     error.into_damage(OnDamage::Isolate)
 }
 
-/// Verifies a segment: every block, then how its parts agree.
+/// What the disk could not read of a file so far, of those that are read as a whole.
+pub(super) fn unreadable(dir: &FailingDir, name: &str) -> Vec<Damage> {
+    let file = dir.file_path(name);
+    let damage =
+        |unread: Unreadable| Damage { file: file.clone(), offset: unread.range.start, reason: unread.reason };
+    dir.unreadable(name).into_iter().map(damage).collect()
+}
+
+/// What was read of a file, unless it is damaged or not all of it could be read.
+fn whole<T>(dir: &FailingDir, name: &str, read: Result<T>) -> Result<Result<T, Damage>> {
+    if let Some(unread) = unreadable(dir, name).into_iter().next() {
+        return Ok(Err(unread));
+    }
+    match read {
+        Ok(value) => Ok(Ok(value)),
+        Err(error) => Ok(Err(damage(error)?)),
+    }
+}
+
+/// The damaged places of a file with blocks, by ordinary reads.
+pub(super) fn damaged_blocks(dir: &dyn Dir, name: &str) -> Result<Vec<Damage>> {
+    let mut file = match BlockReader::open(dir, name) {
+        Ok(file) => file,
+        Err(error) => return Ok(vec![damage(error)?]),
+    };
+    let faults = crate::segment::damaged_blocks(&mut file).into_iter();
+    faults.map(|(offset, reason)| damage(corrupt(dir, name, offset as u64, reason))).collect()
+}
+
+/// Verifies a segment: every block, then how its parts agree. It is mapped only if all of it can be read.
 pub(super) fn segment(
     dir: &dyn Dir,
     collection: &CollectionEntry,
     id: u64,
 ) -> Result<Result<SealedSegment, Vec<Damage>>> {
+    let damaged = damaged_blocks(dir, &segment_file(id))?;
+    if !damaged.is_empty() {
+        return Ok(Err(damaged));
+    }
     let encodings = Encodings::all(&collection.schema);
     let opening = Opening::mapped(&collection.schema, &encodings);
     let opened = SealedSegment::open(dir, id, &opening).and_then(|segment| {
@@ -110,40 +145,31 @@ pub(super) fn segment(
     });
     let segment = match opened {
         Ok(segment) => segment,
-        Err(error) => {
-            // What opening looks at is not all: the other places are worth naming too.
-            let mut damaged = vec![damage(error)?];
-            if let Ok(blob) = dir.map(&segment_file(id), crate::dir::Access::Near) {
-                for (offset, reason) in crate::segment::damaged_blocks((*blob).as_ref()) {
-                    if damaged.iter().all(|known| known.offset != offset as u64) {
-                        damaged.push(damage(corrupt(dir, &segment_file(id), offset as u64, reason))?);
-                    }
-                }
-            }
-            return Ok(Err(damaged));
-        }
+        Err(error) => return Ok(Err(vec![damage(error)?])),
     };
-    match segment.verify(&mut |_| ControlFlow::Continue(())) {
-        ControlFlow::Continue(damaged) if !damaged.is_empty() => Ok(Err(damaged)),
-        _ => Ok(Ok(segment)),
-    }
+    Ok(match segment.damaged_parts() {
+        Some(damage) => Err(vec![damage]),
+        None => Ok(segment),
+    })
 }
 
 /// Reads the tombstones of a segment whose rows are known.
-pub(super) fn tombstones(dir: &dyn Dir, entry: SegmentEntry, rows: u32) -> Result<Result<DeadRows, Damage>> {
+pub(super) fn tombstones(
+    dir: &FailingDir,
+    entry: SegmentEntry,
+    rows: u32,
+) -> Result<Result<DeadRows, Damage>> {
     if entry.tombstones == 0 {
         return Ok(Ok(DeadRows::default()));
     }
     let name = tombstone_file(entry.id, entry.tombstones);
-    match tombstones::read(dir, &name, entry.id, rows) {
-        Ok(dead) => Ok(Ok(dead)),
-        Err(error) => Ok(Err(damage(error)?)),
-    }
+    let read = tombstones::read(dir, &name, entry.id, rows);
+    whole(dir, &name, read)
 }
 
 /// Reads the patches of a segment whose rows are known.
 pub(super) fn patches(
-    dir: &dyn Dir,
+    dir: &FailingDir,
     entry: SegmentEntry,
     rows: u32,
     fields: &FieldTable,
@@ -152,23 +178,23 @@ pub(super) fn patches(
         return Ok(Ok(Patches::default()));
     }
     let of = Patched { segment: entry.id, rows, fields };
-    match patching::read(dir, &patch_file(entry.id, entry.patches), &of) {
-        Ok(patches) => Ok(Ok(patches)),
-        Err(error) => Ok(Err(damage(error)?)),
-    }
+    let name = patch_file(entry.id, entry.patches);
+    let read = patching::read(dir, &name, &of);
+    whole(dir, &name, read)
 }
 
 /// Verifies the requests that a collection remembers.
-pub(super) fn requests(dir: &dyn Dir, id: u64, entry: &CollectionEntry) -> Result<Option<Damage>> {
+pub(super) fn requests(dir: &FailingDir, id: u64, entry: &CollectionEntry) -> Result<Option<Damage>> {
     if entry.requests == 0 {
         return Ok(None);
     }
-    let read = collection::read_requests(dir, &request_file(id, entry.requests), id);
-    read.err().map(damage).transpose()
+    let name = request_file(id, entry.requests);
+    let read = collection::read_requests(dir, &name, id);
+    Ok(whole(dir, &name, read)?.err())
 }
 
 /// Verifies the log: every frame, and that no write of a collection is missing. Without a manifest, the frames alone.
-pub(super) fn log(dir: &dyn Dir, manifest: Option<&Manifest>) -> Result<(Vec<Damage>, Vec<String>)> {
+pub(super) fn log(dir: &FailingDir, manifest: Option<&Manifest>) -> Result<(Vec<Damage>, Vec<String>)> {
     let (mut damaged, mut notes) = (Vec::new(), Vec::new());
     let mut last: BTreeMap<u64, u64> = BTreeMap::new();
     // As the records make it.
@@ -188,8 +214,11 @@ pub(super) fn log(dir: &dyn Dir, manifest: Option<&Manifest>) -> Result<(Vec<Dam
                 wrong = Some((place.offset, reason));
             }
         });
+        let unread = unreadable(dir, name);
         let is_torn = fault.as_ref().is_some_and(|fault| fault.torn) && index + 1 == names.len();
         match fault {
+            // Nobody knows what was there; what follows it was durable, and no crash tore it.
+            _ if !unread.is_empty() => damaged.extend(unread),
             Some(fault) if is_torn => {
                 notes.push(format!(
                     "{name} ends in a frame that a crash tore at byte {}; it was never acknowledged",
@@ -207,6 +236,16 @@ pub(super) fn log(dir: &dyn Dir, manifest: Option<&Manifest>) -> Result<(Vec<Dam
         }
     }
     Ok((damaged, notes))
+}
+
+/// The first damaged place of each file that is kept of the log for an archive.
+pub(super) fn kept(dir: &FailingDir) -> Result<Vec<Damage>> {
+    let mut damaged = Vec::new();
+    for name in wal::kept_files(dir)? {
+        let found = wal::damage_of_kept(dir, &name)?;
+        damaged.extend(unreadable(dir, &name).into_iter().next().or(found));
+    }
+    Ok(damaged)
 }
 
 /// Whether a record can be applied after those before it.

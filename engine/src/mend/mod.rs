@@ -10,6 +10,11 @@
 //!   vectors and ids (`segment/salvage.rs`), the manifest out of its copy;
 //! - what is gone is left out, and named: rows any byte of which cannot be vouched for, writes of the log.
 //!
+//! **Bytes that cannot be read** are damage like wrong ones, and named with what the system says of them: on a disk that dies, everything around
+//! them is read (`dir/failing.rs`). Segments are compared with their checksums by ordinary reads. Only those that were read to the end
+//! are mapped, as touching a map where the disk cannot read ends the process. Should the disk lose a sector of such a segment just then, that
+//! happens still.
+//!
 //! **Order.** The damaged files are copied into the folder `damaged/` first, beside what earlier repairs left there. New segments, tombstones and the new log are
 //! written and synced under names that nothing leads to yet; then the manifest is replaced as always, and what it names no
 //! more is removed; then the new log takes the place of the old one. Whatever is not as it was begins a new
@@ -31,7 +36,7 @@ mod words;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::dir::{Dir, RealDir, io_error};
+use crate::dir::{Dir, FailingDir, RealDir, io_error};
 use crate::error::{Error, Result};
 use crate::point::PointId;
 use crate::snapshot::RESTORE_FILE;
@@ -103,18 +108,18 @@ impl Loss {
 /// ```
 ///
 /// # Errors
-/// [`Error::Locked`] while a database is open on it, [`Error::Invalid`] if no database is there, [`Error::Io`] if a file
-/// cannot be read, [`Error::Restoring`] while a snapshot is being restored there. Damage is in the report.
+/// [`Error::Locked`] while a database is open on it, [`Error::Invalid`] if no database is there, [`Error::Io`] if the system does not
+/// let a file be read, [`Error::Restoring`] while a snapshot is being restored there. Damage is in the report, and so is what the disk cannot read.
 pub fn check(path: impl AsRef<Path>) -> Result<CheckReport> {
     let dir = existing(path.as_ref())?;
     let _lock = dir.lock()?;
     refuse_restoring(&*dir)?;
-    check::check(&*dir)
+    check::check(&FailingDir::new(dir))
 }
 
 /// Makes good what can be made good, and says what was lost. With `is_dry_run` it only says so, and changes nothing.
 ///
-/// What is damaged stays in the folder `damaged` of the directory.
+/// What is damaged stays in the folder `damaged` of the directory, with zeros where the disk could not read it.
 ///
 /// # Errors
 /// As [`check`]; and [`Error::Corrupt`] if neither the manifest nor its copy says which collections there are.
@@ -122,7 +127,7 @@ pub fn repair(path: impl AsRef<Path>, is_dry_run: bool) -> Result<RepairReport> 
     let dir = existing(path.as_ref())?;
     let _lock = dir.lock()?;
     refuse_restoring(&*dir)?;
-    repair::repair(dir.clone(), is_dry_run)
+    repair::repair(Arc::new(FailingDir::new(dir)), is_dry_run)
 }
 
 /// A directory that is there, with a database in it.
@@ -142,3 +147,6 @@ fn refuse_restoring(dir: &dyn Dir) -> Result<()> {
         false => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

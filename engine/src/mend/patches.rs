@@ -3,6 +3,7 @@
 use super::repair::Repair;
 use super::rows::Readable;
 use super::{Loss, files};
+use crate::dir::Dir;
 use crate::error::Result;
 use crate::manifest::{CollectionEntry, SegmentEntry};
 use crate::segment::patching::{self, Patched};
@@ -25,7 +26,7 @@ impl Repair {
         segment: &Readable,
     ) -> Result<Mended> {
         let rows = segment.rows();
-        let damage = match files::patches(&*self.dir, entry, rows, &collection.fields)? {
+        let damage = match files::patches(&self.dir, entry, rows, &collection.fields)? {
             Ok(patches) => return Ok(Mended { patches, is_new: false }),
             Err(damage) => damage,
         };

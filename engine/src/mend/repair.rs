@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 
 use super::files::{self, Root};
 use super::{CheckReport, Loss, RepairReport};
 use crate::catalogue::{CATALOGUE, CatalogueChange};
-use crate::dir::{Dir, corrupt, io_error};
+use crate::dir::{Dir, FailingDir, corrupt, io_error};
 use crate::error::Result;
 use crate::lineage::Lineage;
 use crate::manifest::{COUNT_MAX, MANIFEST_FILE, Manifest, ManifestStore};
@@ -26,7 +26,7 @@ const CHANGES: &str = "changes of the catalogue";
 
 /// A repair under way.
 pub(super) struct Repair {
-    pub(super) dir: Arc<dyn Dir>,
+    pub(super) dir: Arc<FailingDir>,
     pub(super) is_dry_run: bool,
     pub(super) next_segment: u64,
     pub(super) pools: Pools,
@@ -36,8 +36,8 @@ pub(super) struct Repair {
 }
 
 /// Repairs a locked directory.
-pub(super) fn repair(dir: Arc<dyn Dir>, is_dry_run: bool) -> Result<RepairReport> {
-    let Root { manifest, damage, remedy } = files::read_root(&*dir)?;
+pub(super) fn repair(dir: Arc<FailingDir>, is_dry_run: bool) -> Result<RepairReport> {
+    let Root { manifest, damage, remedy } = files::read_root(&dir)?;
     let Some(mut manifest) = manifest else {
         let reason =
             "neither it nor its copy says which collections there are; what the files hold cannot be told";
@@ -58,7 +58,7 @@ pub(super) fn repair(dir: Arc<dyn Dir>, is_dry_run: bool) -> Result<RepairReport
     }
     let mut of_copy = CheckReport::default();
     let names = repair.dir.list()?;
-    super::check::check_copy(&*repair.dir, &names, Some(&manifest), &mut of_copy)?;
+    super::check::check_copy(&repair.dir, &names, Some(&manifest), &mut of_copy)?;
     if !of_copy.damaged.is_empty() {
         repair.keep(&of_copy.damaged)?;
         repair.report.actions.push("the copy of the manifest is written anew".into());
@@ -100,8 +100,9 @@ impl Repair {
     /// Notes damage, and keeps the files as they are.
     pub(super) fn keep(&mut self, damaged: &[Damage]) -> Result<()> {
         for damage in damaged {
-            if !self.is_dry_run && damage.file.exists() {
-                keep_file(self.dir.path(), &damage.file)?;
+            let name = damage.file.file_name().and_then(|name| name.to_str());
+            if let Some(name) = name.filter(|_| !self.is_dry_run && damage.file.exists()) {
+                keep_file(&self.dir, name)?;
             }
             if !self.report.damaged.contains(damage) {
                 self.report.damaged.push(damage.clone());
@@ -112,7 +113,7 @@ impl Repair {
 
     /// What is to become the new log, if it is damaged; the manifest is prepared for it.
     fn log(&mut self, manifest: &mut Manifest) -> Result<Option<Salvaged>> {
-        let (damaged, _) = files::log(&*self.dir, Some(manifest))?;
+        let (damaged, _) = files::log(&self.dir, Some(manifest))?;
         if damaged.is_empty() {
             return Ok(None);
         }
@@ -120,11 +121,12 @@ impl Repair {
         let names = self.dir.list()?;
         if !self.is_dry_run {
             for name in names.iter().filter(|name| wal::is_log_file(name)) {
-                keep_file(self.dir.path(), &self.dir.file_path(name))?;
+                keep_file(&self.dir, name)?;
             }
         }
         self.keep(&damaged)?;
-        let salvaged = Salvaged::read(&*self.dir)?;
+        let is_read = |name: &str| self.dir.unreadable(name).is_empty();
+        let salvaged = Salvaged::read(&*self.dir, is_read)?;
         let (before, mut given_up) = (manifest.clone(), self.catalogue(&salvaged, manifest)?);
         for (id, entry) in &manifest.collections {
             given_up += self.note_lost(&salvaged, (*id, entry.stored_seq), (&entry.name, "writes"));
@@ -216,7 +218,7 @@ impl Repair {
     /// Puts away what is kept of the log for an archive: up to the last damaged file, or all if another log takes the place
     /// of the one that it continues in. The archive has a gap there.
     fn kept(&mut self, is_log_new: bool) -> Result<()> {
-        let damaged = wal::damaged_kept(&*self.dir)?;
+        let damaged = files::kept(&self.dir)?;
         self.keep(&damaged)?;
         let names = self.dir.list()?;
         let of_name = |name: &str| wal::kept_number(name);
@@ -235,7 +237,7 @@ impl Repair {
             return Ok(());
         }
         for name in useless {
-            keep_file(self.dir.path(), &self.dir.file_path(name))?;
+            keep_file(&self.dir, name)?;
             self.dir.remove(name)?;
         }
         self.dir.sync()
@@ -243,36 +245,40 @@ impl Repair {
 }
 
 /// Keeps a damaged file in the folder for them, durably, under its name, or as `name.2`, `name.3` … beside what an earlier repair
-/// kept under it. What is kept already is not kept again.
-fn keep_file(root: &Path, file: &Path) -> Result<()> {
+/// kept under it. What is kept already is not kept again. What cannot be read of it is zeros there.
+fn keep_file(dir: &FailingDir, name: &str) -> Result<()> {
+    let (root, file) = (dir.path(), dir.file_path(name));
     let folder = root.join(KEPT_FOLDER);
-    let failed = |source| io_error("keep a copy of", file, source);
+    let failed = |source| io_error("keep a copy of", &file, source);
     fs::create_dir_all(&folder).map_err(failed)?;
-    let Some(name) = file.file_name() else { return Ok(()) };
     let mut kept = folder.join(name);
     for number in 2.. {
+        // One that cannot be read is not the same.
         if !kept.exists() {
             break;
         }
-        if has_same_bytes(&kept, file).map_err(failed)? {
+        if has_same_bytes(&kept, dir.around(name)?).unwrap_or(false) {
             return Ok(());
         }
-        let mut name = name.to_owned();
-        name.push(format!(".{number}"));
-        kept = folder.join(name);
+        kept = folder.join(format!("{name}.{number}"));
     }
     let partial = folder.join("partial");
     // A copy, not a link: the file may be written to in place, by whoever looks at it.
-    fs::copy(file, &partial).map_err(failed)?;
-    fs::File::open(&partial).and_then(|file| file.sync_all()).map_err(failed)?;
+    let mut from = BufReader::with_capacity(1 << 20, dir.around(name)?);
+    let copied = fs::File::create(&partial).and_then(|mut copy| {
+        copy.set_permissions(fs::metadata(&file)?.permissions())?;
+        io::copy(&mut from, &mut copy)?;
+        copy.sync_all()
+    });
+    copied.map_err(failed)?;
     fs::rename(&partial, &kept).map_err(failed)?;
     crate::dir::sync_directory(&folder)?;
     crate::dir::sync_directory(root)
 }
 
-fn has_same_bytes(one: &Path, other: &Path) -> io::Result<bool> {
-    let open = |path| fs::File::open(path).map(|file| BufReader::with_capacity(1 << 20, file));
-    let (mut one, mut other) = (open(one)?, open(other)?);
+fn has_same_bytes(kept: &Path, file: impl Read) -> io::Result<bool> {
+    let mut one = BufReader::with_capacity(1 << 20, fs::File::open(kept)?);
+    let mut other = BufReader::with_capacity(1 << 20, file);
     loop {
         let (left, right) = (one.fill_buf()?, other.fill_buf()?);
         let length = left.len().min(right.len());

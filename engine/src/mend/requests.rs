@@ -3,13 +3,14 @@
 use super::repair::Repair;
 use super::{Loss, files};
 use crate::collection::{decode_requests, request_file};
+use crate::dir::Dir;
 use crate::error::Result;
 use crate::manifest::CollectionEntry;
 
 impl Repair {
     /// Sees to a damaged file of requests.
     pub(super) fn requests(&mut self, id: u64, collection: &mut CollectionEntry) -> Result<()> {
-        let Some(damage) = files::requests(&*self.dir, id, collection)? else { return Ok(()) };
+        let Some(damage) = files::requests(&self.dir, id, collection)? else { return Ok(()) };
         self.keep(&[damage])?;
         let name = request_file(id, collection.requests);
         self.obsolete.push(name.clone());

@@ -6,13 +6,14 @@
 //! else, so it is back, and the report says so.
 
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::repair::Repair;
 use super::{Loss, files};
-use crate::dir::Access;
-use crate::error::Result;
+use crate::dir::Dir;
+use crate::error::{Error, Result};
 use crate::manifest::{CollectionEntry, SegmentEntry};
 use crate::point::PointId;
 use crate::segment::{
@@ -90,7 +91,7 @@ impl Repair {
         entry: SegmentEntry,
         segment: &Readable,
     ) -> Result<Deaths> {
-        let damage = match files::tombstones(&*self.dir, entry, segment.rows())? {
+        let damage = match files::tombstones(&self.dir, entry, segment.rows())? {
             Ok(rows) => return Ok(Deaths { rows, is_new: false }),
             Err(damage) => damage,
         };
@@ -136,7 +137,7 @@ impl Repair {
                 continue;
             }
             let Some(segment) = self.readable(collection, *other)? else { continue };
-            let dead = match files::tombstones(&*self.dir, *other, segment.rows())? {
+            let dead = match files::tombstones(&self.dir, *other, segment.rows())? {
                 Ok(dead) => dead,
                 Err(_) => match self.mended_tombstones(*other, &segment) {
                     Some(dead) => dead,
@@ -158,13 +159,18 @@ impl Repair {
     fn readable(&self, collection: &CollectionEntry, entry: SegmentEntry) -> Result<Option<Readable>> {
         Ok(match files::segment(&*self.dir, collection, entry.id)? {
             Ok(segment) => Some(Readable::Sound(segment)),
-            Err(_) => self.salvage(collection, entry).map(Readable::InPart),
+            Err(_) => self.salvage(collection, entry)?.map(Readable::InPart),
         })
     }
 
-    fn salvage(&self, collection: &CollectionEntry, entry: SegmentEntry) -> Option<Salvage> {
-        let blob = self.dir.map(&segment_file(entry.id), Access::Near).ok()?;
-        Salvage::of((*blob).as_ref(), entry.id, &collection.schema)
+    fn salvage(&self, collection: &CollectionEntry, entry: SegmentEntry) -> Result<Option<Salvage>> {
+        let name = segment_file(entry.id);
+        let bytes = match self.dir.read(&name) {
+            Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(None),
+            read => read?,
+        };
+        let unread: Vec<_> = self.dir.unreadable(&name).into_iter().map(|unread| unread.range).collect();
+        Ok(Salvage::of((bytes, &unread), entry.id, &collection.schema))
     }
 
     /// Writes the dead rows anew if their file is damaged.
@@ -191,7 +197,7 @@ impl Repair {
     /// Makes a damaged segment good, in its place or as another; `None` if nothing of it is left.
     fn segment(&mut self, collection: &CollectionEntry, entry: SegmentEntry) -> Result<Option<SegmentEntry>> {
         let name = segment_file(entry.id);
-        let Some(salvage) = self.salvage(collection, entry) else {
+        let Some(salvage) = self.salvage(collection, entry)? else {
             self.report.actions.push(format!("{name} is left out: nothing in it can be vouched for"));
             self.report.lost.push(Loss::of(&collection.name, format!("all rows of {name}")));
             self.obsolete.push(name);

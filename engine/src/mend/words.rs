@@ -1,21 +1,17 @@
 //! The words that lie beside segments. They are made of the rows, so nothing is lost with them: damaged ones go, and all where something
 //! else is not as it was, as they may be of rows that are no more like that. They are made again when the database is opened.
 
-use super::files::{Kind, damage};
+use super::files::{self, Kind};
 use super::repair::Repair;
-use crate::dir::{Access, Dir, corrupt};
+use crate::dir::{Dir, FailingDir};
 use crate::error::Result;
-use crate::segment::damaged_blocks;
 use crate::verify::Damage;
 
 /// The damaged places of the files with words among these.
-pub(super) fn check(dir: &dyn Dir, names: &[String]) -> Result<Vec<Damage>> {
+pub(super) fn check(dir: &FailingDir, names: &[String]) -> Result<Vec<Damage>> {
     let mut damaged = Vec::new();
     for name in names.iter().filter(|name| Kind::of(name) == Some(Kind::Words)) {
-        let blob = dir.map(name, Access::Near)?;
-        for (offset, reason) in damaged_blocks((*blob).as_ref()) {
-            damaged.push(damage(corrupt(dir, name, offset as u64, reason))?);
-        }
+        damaged.extend(files::damaged_blocks(dir, name)?);
     }
     Ok(damaged)
 }
@@ -24,7 +20,7 @@ impl Repair {
     /// Removes words that are damaged, or all of them. Before the manifest is replaced: without them it is right as well.
     pub(super) fn words(&mut self, are_stale: bool) -> Result<()> {
         let names = self.dir.list()?;
-        let damaged = check(&*self.dir, &names)?;
+        let damaged = check(&self.dir, &names)?;
         self.keep(&damaged)?;
         let is_damaged = |name: &String| damaged.iter().any(|damage| damage.file == self.dir.file_path(name));
         let is_useless =

@@ -9,12 +9,17 @@
 //! The body is checksummed in blocks of `block-bytes`, the last one shorter. So damage is told to within a block, blocks
 //! can be checked in parallel, and not all of them have to be when a file is opened: that takes the footer, the table
 //! and the blocks of the headers, so it costs 4 bytes for every 64 KiB of the file and a few blocks.
+//!
+//! What is looked at to find damage, when a file is opened or verified, is read by ordinary reads (`block_reader.rs`): a block that the disk cannot
+//! read is damage like one with wrong bytes.
 
+use std::io;
 use std::ops::{ControlFlow, Range};
 
 use crc32fast::Hasher;
 use rayon::prelude::*;
 
+use super::block_reader::{BlockReader, Headers, unreadable};
 use crate::codec::{Encoder, u32_at, u64_at};
 use crate::dir::{Access, Blob, Dir, DirFile, corrupt};
 use crate::error::Result;
@@ -116,6 +121,8 @@ pub(crate) struct Opened {
     /// Where the meta section lies.
     pub(crate) meta: Range<usize>,
     pub(crate) blocks: Blocks,
+    /// For what else is checked before the file is open.
+    pub(super) headers: Headers,
 }
 
 /// The first wrong byte, or the start of its block, and what is wrong.
@@ -132,22 +139,21 @@ pub(crate) struct Blocks {
 
 /// Opens a segment file.
 pub(crate) fn open(dir: &dyn Dir, name: &str, storage: Storage) -> Result<Opened> {
-    let blob = match storage {
-        Storage::Mapped => dir.map(name, Access::Near)?,
-        Storage::Resident => dir.load(name)?,
+    let (blob, file) = match storage {
+        Storage::Mapped => (dir.map(name, Access::Near)?, BlockReader::open(dir, name)?),
+        Storage::Resident => {
+            let blob = dir.load(name)?;
+            (blob.clone(), BlockReader::over(&blob))
+        }
     };
-    let file = (*blob).as_ref();
-    let open = || {
-        let blocks = Blocks::read(file)?;
-        let meta = blocks.meta_offset..blocks.body_bytes;
-        blocks.check_table(file)?;
-        blocks.check(file, 0..1)?;
-        blocks.check(file, meta.clone())?;
-        Ok((blocks, meta))
-    };
-    let (blocks, meta) =
-        open().map_err(|(offset, reason): Fault| corrupt(dir, name, offset as u64, reason))?;
-    Ok(Opened { meta, blocks, blob })
+    let fault = |(offset, reason): Fault| corrupt(dir, name, offset as u64, reason);
+    if (*blob).as_ref().len() != file.length() {
+        return Err(fault((0, "the file changes while it is opened".to_owned())));
+    }
+    let (blocks, mut headers) = Headers::read(file).map_err(fault)?;
+    let meta = blocks.meta();
+    headers.check(&blocks, 0..1).and_then(|()| headers.check(&blocks, meta.clone())).map_err(fault)?;
+    Ok(Opened { meta, blocks, blob, headers })
 }
 
 impl Blocks {
@@ -167,12 +173,28 @@ impl Blocks {
 
     /// Reads the footer.
     pub(super) fn read(file: &[u8]) -> Result<Self, Fault> {
-        let fault = |offset: usize, reason: &str| Err((offset, reason.to_owned()));
-        if file.len() < FOOTER_BYTES + SECTION_ALIGNMENT as usize {
-            return fault(0, "the file is too short for a segment");
+        let start = Self::footer_start(file.len())?;
+        Self::decode(&file[start..], start)
+    }
+
+    /// Reads the footer of a file.
+    pub(super) fn read_from(file: &mut BlockReader) -> Result<Self, Fault> {
+        let start = Self::footer_start(file.length())?;
+        let footer = file.bytes(start..file.length())?;
+        Self::decode(&footer, start)
+    }
+
+    fn footer_start(length: usize) -> Result<usize, Fault> {
+        if length < FOOTER_BYTES + SECTION_ALIGNMENT as usize {
+            return Err((0, "the file is too short for a segment".to_owned()));
         }
-        let start = file.len() - FOOTER_BYTES;
-        let (footer, crc) = file[start..].split_at(FOOTER_BYTES - 4);
+        Ok(length - FOOTER_BYTES)
+    }
+
+    /// What a footer says that begins at `start`.
+    fn decode(footer: &[u8], start: usize) -> Result<Self, Fault> {
+        let fault = |offset: usize, reason: &str| Err((offset, reason.to_owned()));
+        let (footer, crc) = footer.split_at(FOOTER_BYTES - 4);
         if crc32fast::hash(footer).to_le_bytes() != crc || !footer.ends_with(MAGIC) {
             return fault(start, "the segment's footer is damaged or missing");
         }
@@ -231,10 +253,20 @@ impl Blocks {
     }
 
     pub(super) fn check_table(&self, file: &[u8]) -> Result<(), Fault> {
-        if crc32fast::hash(self.table(file)) == self.table_crc {
+        self.check_table_bytes(self.table(file))
+    }
+
+    fn check_table_bytes(&self, table: &[u8]) -> Result<(), Fault> {
+        if crc32fast::hash(table) == self.table_crc {
             return Ok(());
         }
         Err((self.body_bytes, "the segment's table of checksums is damaged".into()))
+    }
+
+    /// Reads the table, if it is sound.
+    pub(super) fn read_table(&self, file: &mut BlockReader) -> Result<Vec<u8>, Fault> {
+        let table = file.bytes(self.body_bytes..file.length().saturating_sub(FOOTER_BYTES))?;
+        self.check_table_bytes(&table).map(|()| table)
     }
 
     /// How many blocks there are.
@@ -252,6 +284,12 @@ impl Blocks {
         crc32fast::hash(&file[self.range(block)]) == u32_at(self.table(file), block)
     }
 
+    /// Blocks that follow one another with wrong checksums, or which cannot be read.
+    pub(super) fn fault_of(&self, place: &Range<usize>, unread: Option<&io::Error>) -> Fault {
+        let bytes = self.range(place.start).start..self.range(place.end - 1).end;
+        unread.map_or_else(|| self.fault(place.start, place.len()), |source| unreadable(&bytes, source))
+    }
+
     fn fault(&self, first: usize, blocks: usize) -> Fault {
         let reason = match blocks {
             1 => "the checksum of a block does not match".to_owned(),
@@ -260,41 +298,45 @@ impl Blocks {
         (self.range(first).start, reason)
     }
 
-    /// Checks the blocks in which a range of the body lies; the error is the first that is damaged.
-    pub(crate) fn check(&self, file: &[u8], range: Range<usize>) -> Result<(), Fault> {
-        let end = range.end.min(self.body_bytes).div_ceil(self.block_bytes);
-        let mut blocks = range.start / self.block_bytes..end;
-        blocks.find(|block| !self.is_sound(file, *block)).map_or(Ok(()), |block| Err(self.fault(block, 1)))
-    }
-
     /// Checks all blocks with every thread of the current rayon pool; the error is the first that is damaged.
     pub(crate) fn check_all(&self, file: &[u8]) -> Result<(), Fault> {
         let damaged = (0..self.count()).into_par_iter().find_first(|block| !self.is_sound(file, *block));
         damaged.map_or(Ok(()), |block| Err(self.fault(block, 1)))
     }
 
-    /// Checks everything once more, the footer and the table too, one block after the other, and finds every damaged
+    /// Reads everything once more, the footer and the table too, one block after the other, and finds every damaged
     /// place. `pace` gets the bytes of each block that was read and may end it early.
-    pub(crate) fn find_damage(&self, file: &[u8], pace: &mut Pace<'_>) -> ControlFlow<(), Vec<Fault>> {
-        let header = Self::read(file).and_then(|read| match read == *self {
-            true => self.check_table(file),
-            false => Err((file.len() - FOOTER_BYTES, "the segment's footer has changed".into())),
+    pub(crate) fn find_damage(
+        &self,
+        file: &mut BlockReader,
+        pace: &mut Pace<'_>,
+    ) -> ControlFlow<(), Vec<Fault>> {
+        let header = Self::read_from(file).and_then(|read| match read == *self {
+            true => self.read_table(file),
+            false => Err((file.length() - FOOTER_BYTES, "the segment's footer has changed".into())),
         });
-        if let Err(fault) = header {
-            return ControlFlow::Continue(vec![fault]);
-        }
-        // Damaged blocks that follow one another are one place.
-        let mut places: Vec<Range<usize>> = Vec::new();
+        let table = match header {
+            Ok(table) => table,
+            Err(fault) => return ControlFlow::Continue(vec![fault]),
+        };
+        // Blocks that follow one another and are damaged in one way are one place.
+        let mut places: Vec<(Range<usize>, Option<io::Error>)> = Vec::new();
         for block in 0..self.count() {
-            if !self.is_sound(file, block) {
+            let read = file.crc(self.range(block));
+            if !matches!(read, Ok(crc) if crc == u32_at(&table, block)) {
+                let unread = read.err();
                 match places.last_mut() {
-                    Some(place) if place.end == block => place.end += 1,
-                    _ => places.push(block..block + 1),
+                    Some((place, other)) if place.end == block && other.is_some() == unread.is_some() => {
+                        place.end += 1;
+                    }
+                    _ => places.push((block..block + 1, unread)),
                 }
             }
             pace(self.range(block).len())?;
         }
-        ControlFlow::Continue(places.into_iter().map(|place| self.fault(place.start, place.len())).collect())
+        let fault =
+            |(place, unread): &(Range<usize>, Option<io::Error>)| self.fault_of(place, unread.as_ref());
+        ControlFlow::Continue(places.iter().map(fault).collect())
     }
 }
 

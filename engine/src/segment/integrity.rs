@@ -7,13 +7,15 @@
 //! - what goes into *other* files is verified before: a merge its sources, whatever commits the deaths of rows the ids
 //!   by which they were found, and when they expire, which they died of. Damage never gets a checksum of its own.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::SealedSegment;
+use super::block_reader::{BlockReader, Headers};
 use super::blocks::Fault;
+use super::{SealedSegment, segment_file};
+use crate::dir::Dir;
 use crate::error::Result;
 use crate::pace::{Halt, Pace, at_once};
 use crate::verify::Damage;
@@ -63,10 +65,11 @@ impl SealedSegment {
         self.bytes().len() as u64 + self.words_bytes()
     }
 
-    /// Compares everything with its checksums, and if they match, the parts with one another; then the words that lie beside it, damage
-    /// in which takes nothing but them out of use. `pace` gets the bytes of each block as it was read, then zeros, and may end it early.
-    pub(crate) fn verify(&self, pace: &mut Pace<'_>) -> ControlFlow<(), Vec<Damage>> {
-        let mut faults = self.blocks.find_damage(self.bytes(), pace)?;
+    /// Reads everything from its directory and compares it with its checksums, and if they match, the parts with one another; then the words that
+    /// lie beside it, damage in which takes nothing but them out of use. `pace` gets the bytes of each block as it was read, then zeros, and may
+    /// end it early.
+    pub(crate) fn verify(&self, dir: &dyn Dir, pace: &mut Pace<'_>) -> ControlFlow<(), Vec<Damage>> {
+        let mut faults = self.blocks.find_damage(&mut self.read_anew(dir), pace)?;
         if faults.is_empty() {
             match self.check_structure(pace) {
                 Ok(()) => {}
@@ -77,8 +80,13 @@ impl SealedSegment {
         self.note(&faults);
         let mut damaged: Vec<Damage> =
             faults.into_iter().map(|fault| self.integrity.damage_of(fault)).collect();
-        damaged.extend(self.verify_words(pace)?);
+        damaged.extend(self.verify_words(Some(dir), pace)?);
         ControlFlow::Continue(damaged)
+    }
+
+    /// Compares the parts with one another, of a file whose blocks were compared with their checksums just now.
+    pub(crate) fn damaged_parts(&self) -> Option<Damage> {
+        at_once(|pace| self.check_structure(pace)).err().map(|fault| self.integrity.damage_of(fault))
     }
 
     fn note(&self, faults: &[Fault]) {
@@ -91,24 +99,26 @@ impl SealedSegment {
         }
     }
 
-    /// Sees to it that everything was verified, with every thread of the current rayon pool.
-    pub(crate) fn verify_once(&self) -> Result<()> {
+    /// Sees to it that everything was verified, with every thread of the current rayon pool: read from the directory, or through its map by
+    /// whoever has none.
+    pub(crate) fn verify_once(&self, dir: Option<&dyn Dir>) -> Result<()> {
         self.check()?;
         if !self.is_verified() {
-            self.note(self.check_everything().err().as_slice());
+            let file = dir.map(|dir| self.read_anew(dir));
+            self.note(self.check_everything(file).err().as_slice());
         }
         if !self.has_verified_words() {
             // It is not ended early, and what is damaged is passed over.
-            let _ = self.verify_words(&mut |_| ControlFlow::Continue(()));
+            let _ = self.verify_words(dir, &mut |_| ControlFlow::Continue(()));
         }
         self.check()
     }
 
     /// Sees to it that the values of its rows were verified.
-    pub(crate) fn verify_columns_once(&self) -> Result<()> {
+    pub(crate) fn verify_columns_once(&self, dir: &dyn Dir) -> Result<()> {
         self.check()?;
         if !self.is_verified()
-            && let Err(fault) = self.blocks.check(self.bytes(), self.columns.section())
+            && let Err(fault) = self.check_sections(dir, [self.columns.section()])
         {
             self.note(&[fault]);
         }
@@ -116,10 +126,10 @@ impl SealedSegment {
     }
 
     /// Sees to it that what the deaths of rows rest on was verified.
-    pub(crate) fn verify_deaths_once(&self) -> Result<()> {
+    pub(crate) fn verify_deaths_once(&self, dir: &dyn Dir) -> Result<()> {
         self.check()?;
         if !self.is_verified() && !self.integrity.has_verified_deaths.load(Ordering::Acquire) {
-            match self.check_deaths() {
+            match self.check_deaths(dir) {
                 Ok(()) => self.integrity.has_verified_deaths.store(true, Ordering::Release),
                 Err(fault) => self.note(&[fault]),
             }
@@ -127,18 +137,33 @@ impl SealedSegment {
         self.check()
     }
 
-    /// Checks every block, in parallel, and the structure.
-    pub(super) fn check_everything(&self) -> Result<(), Fault> {
-        self.blocks.check_all(self.bytes())?;
+    fn read_anew(&self, dir: &dyn Dir) -> BlockReader {
+        BlockReader::anew(dir, &segment_file(self.id), (self.blob(), &self.blocks))
+    }
+
+    /// Checks every block, in parallel, read from the file or where the segment is, and the structure.
+    pub(super) fn check_everything(&self, file: Option<BlockReader>) -> Result<(), Fault> {
+        match file {
+            Some(file) => self.blocks.check_all_read(file)?,
+            None => self.blocks.check_all(self.bytes())?,
+        }
         at_once(|pace| self.check_structure(pace))
     }
 
-    fn check_deaths(&self) -> Result<(), Fault> {
+    /// Reads the blocks in which some sections lie.
+    fn check_sections(
+        &self,
+        dir: &dyn Dir,
+        sections: impl IntoIterator<Item = Range<usize>>,
+    ) -> Result<(), Fault> {
+        let (blocks, mut headers) = Headers::read(self.read_anew(dir))?;
+        sections.into_iter().try_for_each(|section| headers.check(&blocks, section))
+    }
+
+    fn check_deaths(&self, dir: &dyn Dir) -> Result<(), Fault> {
         let of_ids = [&self.ids.order, &self.ids.ends, &self.ids.ids];
         let of_expiries = self.expiries.iter().flat_map(|expiries| [&expiries.by_slot, &expiries.order]);
-        for range in of_ids.into_iter().chain(of_expiries) {
-            self.blocks.check(self.bytes(), range.clone())?;
-        }
+        self.check_sections(dir, of_ids.into_iter().chain(of_expiries).cloned())?;
         at_once(|pace| {
             self.ids.check_structure(pace)?;
             self.check_expiries(pace)

@@ -16,6 +16,7 @@
 mod ahead;
 mod append;
 mod appending;
+mod block_reader;
 mod blocks;
 mod counted;
 mod dense_view;
@@ -47,6 +48,7 @@ mod writer;
 
 pub(crate) use ahead::HITS_AHEAD;
 pub(crate) use appending::Appending;
+pub(crate) use block_reader::BlockReader;
 #[cfg(test)]
 pub(crate) use blocks::with_block_bytes;
 pub(crate) use counted::Counted;

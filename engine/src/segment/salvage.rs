@@ -1,8 +1,8 @@
 //! A damaged segment file: which of its bytes can be vouched for, and the rows that consist of nothing else.
 //!
 //! **Idea.** The footer, the table of checksums and the blocks are each made good by turning one bit back where that is
-//! what is wrong. Blocks that stay wrong are not read. A row is saved if its vector, its id and all of its values lie in
-//! sound blocks; codes, graph and the order of the ids are made again from the rows, so damage there costs nothing.
+//! what is wrong. Blocks that stay wrong, or that the disk could not read, are not used. A row is saved if its vector, its id and all of
+//! its values lie in sound blocks; codes, graph and the order of the ids are made again from the rows, so damage there costs nothing.
 //! A table that is damaged where a block is sound gives itself away: with the block's own checksum in that entry, the
 //! checksum of the table is right again.
 //!
@@ -15,6 +15,7 @@ use std::ops::Range;
 use fixedbitset::FixedBitSet;
 
 use super::GrowingRow;
+use super::block_reader::BlockReader;
 use super::blocks::{Blocks, Fault};
 use super::meta::{Meta, PartKind, Section};
 use super::parts::columns::ColumnsInfo;
@@ -166,8 +167,8 @@ pub(crate) enum Saved {
 }
 
 /// Every damaged place of a segment file, as far as its footer and table tell.
-pub(crate) fn damaged_blocks(file: &[u8]) -> Vec<Fault> {
-    let blocks = match Blocks::read(file) {
+pub(crate) fn damaged_blocks(file: &mut BlockReader) -> Vec<Fault> {
+    let blocks = match Blocks::read_from(file) {
         Ok(blocks) => blocks,
         Err(fault) => return vec![fault],
     };
@@ -179,9 +180,16 @@ pub(crate) fn damaged_blocks(file: &[u8]) -> Vec<Fault> {
 }
 
 impl Salvage {
-    /// Looks at a file; `None` if nothing in it can be vouched for.
-    pub(crate) fn of(file: &[u8], id: u64, schema: &Schema) -> Option<Self> {
-        let mut bytes = file.to_vec();
+    /// Looks at a file, of which some bytes, in ascending order, could not be read and are zeros; `None` if nothing in it can be vouched for.
+    pub(crate) fn of(
+        (mut bytes, unread): (Vec<u8>, &[Range<u64>]),
+        id: u64,
+        schema: &Schema,
+    ) -> Option<Self> {
+        let is_read = |range: &Range<usize>| {
+            let next = unread.partition_point(|hole| hole.end <= range.start as u64);
+            unread.get(next).is_none_or(|hole| hole.start >= range.end as u64)
+        };
         let mut turned = Vec::new();
         let blocks = sound_footer(&mut bytes, &mut turned)?;
         mend_table(&blocks, &mut bytes, &mut turned);
@@ -191,7 +199,9 @@ impl Salvage {
             if crc32fast::hash(&bytes[range.clone()]) == crc {
                 continue;
             }
-            match flipped(&bytes[range.clone()], crc) {
+            // Zeros in the place of what was there may look like one flipped bit.
+            let flip = if is_read(&range) { flipped(&bytes[range.clone()], crc) } else { None };
+            match flip {
                 Some(Flip::Content(at, mask)) => {
                     bytes[range.start + at] ^= mask;
                     turned.push(range.start + at);

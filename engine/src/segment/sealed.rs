@@ -5,12 +5,14 @@
 //!
 //! **Nothing read is trusted**, as it may not have been verified yet (`integrity.rs`).
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use fixedbitset::FixedBitSet;
 
+use super::block_reader::BlockReader;
 use super::blocks::{self, Blocks, Fault};
 use super::integrity::Integrity;
 use super::made::MadeIndexes;
@@ -102,6 +104,11 @@ impl SealedSegment {
     /// Opens a segment.
     pub(crate) fn open(dir: &dyn Dir, id: u64, opening: &Opening<'_>) -> Result<Self> {
         let name = segment_file(id);
+        // Before the file is opened to be read, as a thread opens one file at a time.
+        let scattered = match opening.storage {
+            Storage::Mapped => Some(dir.map(&name, Access::Scattered)?),
+            Storage::Resident => None,
+        };
         let opened = blocks::open(dir, &name, opening.storage)?;
         let fault = |(offset, reason): Fault| corrupt(dir, &name, offset as u64, reason);
         let start = opened.meta.start;
@@ -111,13 +118,14 @@ impl SealedSegment {
             return Err(fault((start, format!("the file is of segment {}", meta.segment))));
         }
         let integrity = Integrity::new(dir.file_path(&name), opening.check != Check::Headers);
-        let scattered = match opening.storage {
-            Storage::Mapped => dir.map(&name, Access::Scattered)?,
-            Storage::Resident => opened.blob.clone(),
-        };
+        let scattered = scattered.unwrap_or_else(|| opened.blob.clone());
         let segment = Self::from_meta(opened, (scattered, integrity), (&meta, opening)).map_err(fault)?;
         if opening.check == Check::Everything {
-            segment.check_everything().map_err(fault)?;
+            let file = match opening.storage {
+                Storage::Mapped => Some(BlockReader::open(dir, &name)?),
+                Storage::Resident => None,
+            };
+            segment.check_everything(file).map_err(fault)?;
         }
         Ok(segment)
     }
@@ -128,11 +136,12 @@ impl SealedSegment {
         (scattered, integrity): (Blob, Integrity),
         (meta, opening): (&Meta, &Opening<'_>),
     ) -> Result<Self, Fault> {
-        let blocks::Opened { blob, blocks, meta: meta_range } = opened;
+        let blocks::Opened { blob, blocks, meta: meta_range, headers } = opened;
         let file = PartsFile {
             blob: &blob,
             scattered: &scattered,
             blocks: &blocks,
+            headers: RefCell::new(headers),
             end: meta_range.start,
             rows: meta.rows,
         };
@@ -193,6 +202,10 @@ impl SealedSegment {
 
     pub(super) fn bytes(&self) -> &[u8] {
         (*self.blob).as_ref()
+    }
+
+    pub(super) fn blob(&self) -> &Blob {
+        &self.blob
     }
 
     /// The id of a row.

@@ -13,11 +13,13 @@
 //! **Cost.** Each text is analysed once. In memory: one builder of 64 MiB, and the dictionary and the lengths of the whole; texts that do not fit the
 //! builder are indexed in pieces, each in a file until they are merged. One map for each file.
 
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::block_reader::BlockReader;
 use super::blocks::{self, BlockWriter, Blocks, Fault};
 use super::meta::{Meta, PartKind};
 use super::parts::{PartsFile, indexes};
@@ -54,12 +56,13 @@ impl AddedWords {
         (segment, field, rows): (u64, FieldId, u32),
         (storage, check): (Storage, Check),
     ) -> Result<Self> {
-        let blocks::Opened { blob, blocks, meta } = blocks::open(dir, name, storage)?;
+        let blocks::Opened { blob, blocks, meta, headers } = blocks::open(dir, name, storage)?;
         let fault = |(offset, reason): Fault| corrupt(dir, name, offset as u64, reason);
         let start = meta.start;
         let meta = Meta::decode(&(*blob).as_ref()[meta])
             .map_err(|error| fault((start + error.offset, error.reason)))?;
-        let file = PartsFile { blob: &blob, scattered: &blob, blocks: &blocks, end: start, rows };
+        let headers = RefCell::new(headers);
+        let file = PartsFile { blob: &blob, scattered: &blob, blocks: &blocks, headers, end: start, rows };
         let is_right = (meta.segment, meta.rows) == (segment, rows);
         let part = match meta.parts.as_slice() {
             [part] if is_right && (part.kind, part.number) == (PartKind::Text, field) => part,
@@ -72,7 +75,11 @@ impl AddedWords {
             return Err(fault(file.fault(reason)));
         }
         if check == Check::Everything {
-            blocks.check_all((*blob).as_ref()).map_err(fault)?;
+            let checked = match storage {
+                Storage::Mapped => blocks.check_all_read(BlockReader::open(dir, name)?),
+                Storage::Resident => blocks.check_all((*blob).as_ref()),
+            };
+            checked.map_err(fault)?;
         }
         Ok(Self {
             code,
@@ -95,9 +102,13 @@ impl AddedWords {
         (*self.blob).as_ref().len() as u64
     }
 
-    /// Compares everything with its checksums; what is damaged is passed over from then on.
-    pub(crate) fn verify(&self, pace: &mut Pace<'_>) -> ControlFlow<(), Vec<Damage>> {
-        let faults = self.blocks.find_damage((*self.blob).as_ref(), pace)?;
+    /// Compares everything with its checksums, read from the file of this name, or as it is open; what is damaged is passed over from then on.
+    fn verify(&self, file: Option<(&dyn Dir, &str)>, pace: &mut Pace<'_>) -> ControlFlow<(), Vec<Damage>> {
+        let mut file = match file {
+            Some((dir, name)) => BlockReader::anew(dir, name, (&self.blob, &self.blocks)),
+            None => BlockReader::over(&self.blob),
+        };
+        let faults = self.blocks.find_damage(&mut file, pace)?;
         let found = if faults.is_empty() { &self.is_verified } else { &self.is_damaged };
         found.store(true, Ordering::Release);
         let damage =
@@ -148,11 +159,16 @@ impl SealedSegment {
         self.added.load().values().all(is_known)
     }
 
-    /// Compares the words beside it with their checksums.
-    pub(super) fn verify_words(&self, pace: &mut Pace<'_>) -> ControlFlow<(), Vec<Damage>> {
+    /// Compares the words beside it with their checksums, read from the directory, or as they are open.
+    pub(super) fn verify_words(
+        &self,
+        dir: Option<&dyn Dir>,
+        pace: &mut Pace<'_>,
+    ) -> ControlFlow<(), Vec<Damage>> {
         let mut damaged = Vec::new();
-        for words in self.added.load_full().values() {
-            damaged.extend(words.verify(pace)?);
+        for (field, words) in &*self.added.load_full() {
+            let name = words_file(self.id, *field);
+            damaged.extend(words.verify(dir.map(|dir| (dir, &*name)), pace)?);
         }
         ControlFlow::Continue(damaged)
     }
@@ -175,7 +191,7 @@ pub(crate) struct WordsRequest<'a> {
 pub(crate) fn write_words(dir: &dyn Dir, request: &WordsRequest<'_>) -> Result<()> {
     let Some(sealed) = request.view.as_sealed() else { return Ok(()) };
     // Damage that is copied would have right checksums.
-    sealed.verify_columns_once()?;
+    sealed.verify_columns_once(dir)?;
     let name = words_file(sealed.id, request.field);
     let mut writing = WritingWords { dir, request, segment: sealed.id, unfinished: Vec::new() };
     let written = writing.write(&name, sealed.rows());

@@ -86,7 +86,8 @@ impl SealedFrom {
 ///
 /// Sealed sources are verified first, if they were not yet: copied damage would have right checksums.
 pub(crate) fn seal(dir: &dyn Dir, request: &SealRequest<'_>) -> Result<Option<SealedFrom>> {
-    request.sources.iter().filter_map(SegmentView::as_sealed).try_for_each(|sealed| sealed.verify_once())?;
+    let mut sealed = request.sources.iter().filter_map(SegmentView::as_sealed);
+    sealed.try_for_each(|sealed| sealed.verify_once(Some(dir)))?;
     let mut rows = live_rows(request);
     if faults::is(Mutant::SealDropsLastRow) {
         rows.pop();

@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Read, Take};
 use std::sync::{Arc, PoisonError};
 
 use crate::collection::{self, request_file};
-use crate::dir::{Pins, corrupt, io_error};
+use crate::dir::{Pins, Reader, corrupt, io_error};
 use crate::error::{Error, Result};
 use crate::faults;
 use crate::lineage::Lineage;
@@ -217,7 +217,7 @@ impl PinnedFile {
         self.limited_reader()
     }
 
-    fn limited_reader(&self) -> Result<Take<Box<dyn Read + Send>>> {
+    fn limited_reader(&self) -> Result<Take<Box<dyn Reader>>> {
         let dir = &*self.held.store.dir;
         let reader = match (dir.reader(&self.name), self.kind) {
             // It was cut meanwhile, and is kept under another name.
@@ -328,6 +328,6 @@ impl Held {
     /// By the threads of the database, not by those of the caller's pool, who waits.
     fn verify_segment(&self, collection: u64, id: u64) -> Result<()> {
         let sealed = self.segment(collection, id)?;
-        self.store.pools.run(Work::Flush, || sealed.verify_once())?
+        self.store.pools.run(Work::Flush, || sealed.verify_once(Some(&*self.store.dir)))?
     }
 }

@@ -207,14 +207,14 @@ fn a_verification_can_be_ended_at_any_step() {
     for last in 1..90 {
         let mut rests = Rests::new(&store.signal);
         let mut left = last;
-        let ended = segment.verify(&mut |_| {
+        let ended = segment.verify(&*store.dir, &mut |_| {
             left -= 1;
             if left == 0 { ControlFlow::Break(()) } else { rests.next_step() }
         });
         assert_eq!((ended, left), (ControlFlow::Break(()), 0));
         assert!(!segment.is_verified());
     }
-    assert_eq!(segment.verify(&mut count), ControlFlow::Continue(Vec::new()));
+    assert_eq!(segment.verify(&*store.dir, &mut count), ControlFlow::Continue(Vec::new()));
     assert!(
         segment.is_verified() && blocks > 0 && (94..110).contains(&steps),
         "{blocks} blocks, {steps} steps"
@@ -227,7 +227,7 @@ fn closing_ends_a_verification_at_its_next_step() {
     let unverified = store.unverified();
     let segment = unverified[0].upgrade().unwrap();
     let (mut rests, mut steps) = (Rests::new(&store.signal), 0);
-    let ended = segment.verify(&mut |bytes| {
+    let ended = segment.verify(&*store.dir, &mut |bytes| {
         steps += usize::from(bytes == 0);
         // In the midst of following links.
         if steps == 70 {

@@ -20,6 +20,7 @@ mod refused;
 mod room;
 mod scope;
 mod staged;
+mod unreadable;
 mod words;
 
 use std::collections::BTreeMap;

@@ -37,9 +37,7 @@ use crate::latencies::Latencies;
 
 pub(crate) use file_log::{FileLog, LogOptions};
 pub(crate) use names::{file_name, is_log_file, kept_name, kept_number};
-pub(crate) use reading::{
-    Ended, check_file, damage_of_kept, damaged_kept, kept_files, read_log_file, walk_closed,
-};
+pub(crate) use reading::{Ended, check_file, damage_of_kept, kept_files, read_log_file, walk_closed};
 pub(crate) use salvage::{MISSING_MAX, Salvaged};
 
 /// What stands for a record that is not there: it changes nothing.

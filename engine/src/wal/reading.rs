@@ -146,11 +146,6 @@ pub(crate) fn damage_of_kept(dir: &dyn Dir, name: &str) -> Result<Option<Damage>
     }))
 }
 
-/// The same of all of them.
-pub(crate) fn damaged_kept(dir: &dyn Dir) -> Result<Vec<Damage>, Error> {
-    kept_files(dir)?.into_iter().filter_map(|name| damage_of_kept(dir, &name).transpose()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;

@@ -43,6 +43,8 @@ pub(crate) struct Salvaged {
     /// Records that cannot be read, up to the last frame.
     unread: u64,
     last_frame: Option<ReadFrame>,
+    /// Since the last frame there were bytes that are none.
+    has_gap: bool,
 }
 
 /// What was read of a frame.
@@ -56,8 +58,8 @@ struct ReadFrame {
 }
 
 impl Salvaged {
-    /// Reads every log file.
-    pub(crate) fn read(dir: &dyn Dir) -> Result<Self> {
+    /// Reads every log file. Of one that the disk could not read as a whole no frame is torn by a crash, whatever it looks like.
+    pub(crate) fn read(dir: &dyn Dir, is_read: impl Fn(&str) -> bool) -> Result<Self> {
         let mut salvaged = Self::default();
         let names: Vec<String> = dir.list()?.into_iter().filter(|name| is_log_file(name)).collect();
         for (index, name) in names.iter().enumerate() {
@@ -68,6 +70,7 @@ impl Salvaged {
             if let Ok(Some(fault)) = fault
                 && fault.torn
                 && index + 1 == names.len()
+                && is_read(name)
             {
                 bytes.truncate(fault.offset);
             }
@@ -77,7 +80,7 @@ impl Salvaged {
     }
 
     fn read_file(&mut self, name: &str, bytes: &mut [u8]) {
-        let (mut offset, mut has_gap) = (frame::FILE_HEADER_BYTES, false);
+        let mut offset = frame::FILE_HEADER_BYTES;
         while offset + FRAME_HEADER_BYTES <= bytes.len() {
             let start = offset + FRAME_HEADER_BYTES;
             let found = &mut bytes[offset..start];
@@ -87,12 +90,13 @@ impl Salvaged {
             let header = frame::header_at(found, 0).filter(|header| header.position <= POSITION_MAX);
             let Some(header) = header else {
                 offset += 1;
-                has_gap = true;
+                self.has_gap = true;
                 continue;
             };
             let end = start.saturating_add(header.length_bytes as usize).min(bytes.len());
             let frame = ReadFrame { position: header.position, ..self.read_frame(name, bytes, start..end) };
-            self.count(frame, std::mem::take(&mut has_gap));
+            let is_after_gap = std::mem::take(&mut self.has_gap);
+            self.count(frame, is_after_gap);
             // A record that cannot be read had a position too, but how many there were is not known.
             let records = frame.read + frame.unread;
             self.mark.position = self.mark.position.max((header.position + records).saturating_sub(1));
@@ -116,7 +120,8 @@ impl Salvaged {
     /// How many records cannot be read, as far as they can be counted, whose log id and number no gap among the others tells.
     /// They may be stored: `stored(log_id)` is the last number of which that is known.
     pub(crate) fn nameless(&self, stored: &dyn Fn(u64) -> u64) -> u64 {
-        let unread = self.unread + self.last_frame.map_or(0, |last| last.unread);
+        let at_the_end = self.last_frame.map_or(0, |last| last.unread) + u64::from(self.has_gap);
+        let unread = self.unread + at_the_end;
         let gaps = self.log_ids().map(|log_id| {
             let first = self.numbers(log_id).next().unwrap_or_default();
             self.gaps(log_id, stored(log_id).min(first.saturating_sub(1))).count() as u64

@@ -25,8 +25,10 @@ pub(super) mod nodes;
 pub(super) mod sparse;
 pub(super) mod versions;
 
+use std::cell::RefCell;
 use std::ops::Range;
 
+use super::block_reader::Headers;
 use super::blocks::{BlockWriter, Blocks, Fault};
 use super::meta::Section;
 use crate::dir::Blob;
@@ -38,6 +40,8 @@ pub(super) struct PartsFile<'a> {
     /// The file mapped once more, for scattered reads.
     pub(super) scattered: &'a Blob,
     pub(super) blocks: &'a Blocks,
+    /// By which more of it is checked than the file's headers.
+    pub(super) headers: RefCell<Headers>,
     /// Where the meta section begins, before which all others lie.
     pub(super) end: usize,
     /// Of the segment.
@@ -45,10 +49,6 @@ pub(super) struct PartsFile<'a> {
 }
 
 impl PartsFile<'_> {
-    pub(super) fn bytes(&self) -> &[u8] {
-        (**self.blob).as_ref()
-    }
-
     /// Something wrong with what the directory of parts says.
     pub(super) fn fault(&self, reason: impl Into<String>) -> Fault {
         (self.end, reason.into())
@@ -67,7 +67,7 @@ impl PartsFile<'_> {
 
     /// Checks the blocks in which a range lies, before what it holds is copied.
     pub(super) fn check(&self, range: Range<usize>) -> Result<(), Fault> {
-        self.blocks.check(self.bytes(), range)
+        self.headers.borrow_mut().check(self.blocks, range)
     }
 }
 

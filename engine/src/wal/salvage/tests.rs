@@ -33,7 +33,7 @@ fn log(frames: &[(u64, Vec<u8>)]) -> MemoryDir {
 fn a_number_that_nobody_gave_is_lost_and_nothing_is_written_up_to_it() {
     let records = [record(1, 1), record(1, 3), record(1, u64::MAX), record(u64::MAX, 1)].concat();
     let dir = log(&[(1, records)]);
-    let salvaged = Salvaged::read(&dir).unwrap();
+    let salvaged = Salvaged::read(&dir, |_| true).unwrap();
     assert_eq!(salvaged.log_ids().collect::<Vec<_>>(), [1, u64::MAX]);
     let lost = |stored| (salvaged.missing(1, stored), salvaged.too_far(1, stored));
     assert_eq!(lost(0), (vec![2], vec![u64::MAX]));
@@ -43,7 +43,7 @@ fn a_number_that_nobody_gave_is_lost_and_nothing_is_written_up_to_it() {
     assert_eq!(numbers, [1, 3]);
     assert!(salvaged.bodies(&dir, 1, 3).unwrap().is_empty());
     salvaged.write(&dir, &[(1, 0)].into(), salvaged.mark()).unwrap();
-    let again = Salvaged::read(&dir).unwrap();
+    let again = Salvaged::read(&dir, |_| true).unwrap();
     assert_eq!(again.numbers(1).collect::<Vec<_>>(), [1, 2, 3]);
 }
 
@@ -54,7 +54,7 @@ fn what_follows_on_a_lost_file_of_small_writes_is_none_of_nonsense() {
     let smallest = RECORD_HEADER_BYTES + PreparedBatch { changes, ..PreparedBatch::default() }.encode().len();
     let lost = LogOptions::default().file_bytes / smallest as u64;
     let dir = log(&[(1, [record(1, 1), record(1, lost + 2)].concat())]);
-    let salvaged = Salvaged::read(&dir).unwrap();
+    let salvaged = Salvaged::read(&dir, |_| true).unwrap();
     assert_eq!(salvaged.missing(1, 0).len() as u64, lost);
     assert_eq!(salvaged.bodies(&dir, 1, 0).unwrap().len(), 2);
 }
@@ -64,11 +64,11 @@ fn what_follows_on_a_lost_file_of_small_writes_is_none_of_nonsense() {
 fn as_many_writes_may_be_missing_in_all_gaps_together() {
     let far = 2 + MISSING_MAX;
     let sound: Vec<u8> = [1, far, far + 1].into_iter().flat_map(|seq| record(1, seq)).collect();
-    let salvaged = Salvaged::read(&log(&[(1, sound.clone())])).unwrap();
+    let salvaged = Salvaged::read(&log(&[(1, sound.clone())]), |_| true).unwrap();
     assert_eq!(salvaged.missing(1, 0).len() as u64, MISSING_MAX);
     assert!(salvaged.too_far(1, 0).is_empty(), "the largest hole is no more than allowed");
     let beyond: Vec<u8> = [far + 3, far + 4].into_iter().flat_map(|seq| record(1, seq)).collect();
-    let salvaged = Salvaged::read(&log(&[(1, [sound, beyond].concat())])).unwrap();
+    let salvaged = Salvaged::read(&log(&[(1, [sound, beyond].concat())]), |_| true).unwrap();
     assert_eq!(salvaged.missing(1, 0).len() as u64, MISSING_MAX);
     assert_eq!(salvaged.too_far(1, 0), [far + 3, far + 4], "one more is missing before them");
     assert!(salvaged.too_far(1, 1 + far).is_empty(), "what is stored leaves no gap");
@@ -83,7 +83,7 @@ fn a_repair_says_what_it_can_read_and_leaves_out() {
     notes.upsert(vec![crate::Point::new(1, [1.0, 0.0])]).unwrap();
     drop((notes, db));
     let dir = RealDir::open(directory.path()).unwrap();
-    let salvaged = Salvaged::read(&dir).unwrap();
+    let salvaged = Salvaged::read(&dir, |_| true).unwrap();
     let log_id = salvaged.log_ids().find(|log_id| *log_id != CATALOGUE).unwrap();
     let last = salvaged.numbers(log_id).next_back().unwrap();
     // Another file behind those that are there, whose only record has a number that nobody gave.
@@ -112,7 +112,7 @@ fn a_repair_says_what_it_can_read_and_leaves_out() {
 #[test]
 fn a_frame_at_a_position_that_nothing_comes_to_is_none() {
     let dir = log(&[(1, record(1, 1)), (u64::MAX, record(1, 2)), (2, record(1, 3))]);
-    let salvaged = Salvaged::read(&dir).unwrap();
+    let salvaged = Salvaged::read(&dir, |_| true).unwrap();
     assert_eq!((salvaged.missing(1, 0), salvaged.mark().position), (vec![2], 2));
 }
 
@@ -121,7 +121,7 @@ fn a_frame_at_a_position_that_nothing_comes_to_is_none() {
 fn damage_that_is_more_than_a_bit_is_not_taken_for_one_again_and_again() {
     let (zeros, last) = (vec![0; 1 << 18], [record(1, 2), vec![0; 23]].concat());
     let dir = log(&[(1, record(1, 1)), (2, zeros), (3, last)]);
-    let salvaged = Salvaged::read(&dir).unwrap();
+    let salvaged = Salvaged::read(&dir, |_| true).unwrap();
     assert_eq!((salvaged.numbers(1).collect::<Vec<_>>(), salvaged.mended), (vec![1, 2], 0));
 }
 
@@ -131,6 +131,6 @@ fn flipped_bits_of_some_records_of_a_frame_are_all_turned_back() {
     let mut records: Vec<u8> = (1..=20).flat_map(|seq| record(1, seq)).collect();
     let record_bytes = record(1, 1).len();
     (0..20).for_each(|at| records[at * record_bytes + at] ^= 1 << (at % 8));
-    let salvaged = Salvaged::read(&log(&[(1, records)])).unwrap();
+    let salvaged = Salvaged::read(&log(&[(1, records)]), |_| true).unwrap();
     assert_eq!((salvaged.numbers(1).collect::<Vec<_>>(), salvaged.mended), ((1..=20).collect(), 20));
 }
