@@ -77,7 +77,7 @@ impl Repository {
             file.verify()?;
             object.check_is_of_one_history(&there)?;
             let upload = Upload { file: file.name(), size_bytes, hash, object: &object.name() };
-            self.upload(&upload, &mut file.reader()?, &mut meter)?;
+            self.upload(&upload, &mut file.reader()?, &mut meter, &mut || Ok(()))?;
             archived.uploaded += 1;
             archived.uploaded_bytes += size_bytes;
         }

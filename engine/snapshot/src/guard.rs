@@ -11,10 +11,11 @@
 //! **Invariant.** A mark belongs to one process's work: a random number is part of its name, so that nobody who ends, gives way
 //! or takes a snapshot of the same name removes the mark of somebody else who is still at work.
 //!
-//! A process that dies leaves its mark. Marks are put anew every few minutes by whoever works, so one that is an hour old,
-//! by the store's clock, is of a dead process and is removed by whoever comes next. A snapshot that slept for so long finds
-//! out: its mark is gone before it puts its manifest, or right afterwards, and then it takes the manifest away again. A
-//! collection finds out before it removes anything more: what it thinks is garbage may be named by now.
+//! A process that dies leaves its mark. Marks are put anew every few minutes by whoever works, between the parts of one large
+//! file too, so one that is an hour old, by the store's clock, is of a dead process and is removed by whoever comes next. A
+//! snapshot that slept for so long finds out: its mark is gone before it puts its manifest, or right afterwards, and then it
+//! takes the manifest away again. A collection finds out before it removes anything more: what it thinks is garbage may be
+//! named by now.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, SystemTime};
@@ -154,6 +155,42 @@ fn snapshot_of(mark: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hash::Hash;
+    use crate::progress::{Meter, quietly};
+    use crate::repository::Upload;
+
+    /// The mark was put anew between two files only: one file of many gigabytes takes hours to a slow store, and its snapshot was taken for dead.
+    #[test]
+    fn a_mark_is_put_anew_while_one_file_is_uploaded() {
+        let place = tempfile::tempdir().unwrap();
+        let repository = Repository::open(place.path().to_str().unwrap()).unwrap();
+        let mut mark = Mark::of_snapshot(&repository, "s").unwrap();
+        let bytes = vec![7_u8; 17 << 20];
+        let (size_bytes, hash, object) = (bytes.len() as u64, Hash::of(&bytes), "objects/aa/large");
+        let upload = Upload { file: "large", size_bytes, hash, object };
+        let mut go_on = quietly;
+        let mut meter = Meter::new(size_bytes, &mut go_on);
+        let mut renewed = 0;
+        let mut renew = || -> Result<()> {
+            mark.put_at = SystemTime::now() - RENEWED_AFTER;
+            mark.renew()?;
+            renewed += 1;
+            Ok(())
+        };
+        repository.upload(&upload, &mut &*bytes, &mut meter, &mut renew).unwrap();
+        assert_eq!(renewed, 3, "once a part");
+        assert_eq!(repository.find(object).unwrap().unwrap().size, size_bytes);
+        // One that was taken for dead goes no further.
+        repository.remove(object).unwrap();
+        repository.remove(&mark.object).unwrap();
+        let mut renew = || -> Result<()> {
+            mark.put_at = SystemTime::now() - DEAD_AFTER;
+            mark.renew()
+        };
+        let given_up = repository.upload(&upload, &mut &*bytes, &mut meter, &mut renew);
+        assert!(matches!(given_up, Err(Error::GivenUp { .. })), "{given_up:?}");
+        assert!(repository.find(object).unwrap().is_none());
+    }
 
     /// A machine that slept for an hour: the clock that only counts while it is awake said that no time went by, and the
     /// collection went on removing what a snapshot had found there meanwhile.

@@ -207,12 +207,13 @@ impl Repository {
         }
     }
 
-    /// Uploads a file in parts; it must have the hash that it had.
+    /// Uploads a file in parts; it must have the hash that it had. `between` is called after each part, and may ask something of the store.
     pub(crate) fn upload(
         &self,
         upload: &Upload<'_>,
         reader: &mut dyn Read,
         meter: &mut Meter<'_>,
+        between: &mut dyn FnMut() -> Result<()>,
     ) -> Result<()> {
         let part_bytes = PART_BYTES.max(upload.size_bytes.div_ceil(PARTS_MAX) as usize);
         let mut parts = Parts { reader, part_bytes, upload, hasher: Hasher::default(), read_bytes: 0 };
@@ -222,7 +223,20 @@ impl Repository {
             self.put_bytes(upload.object, first)?;
             return meter.advance(upload.size_bytes);
         }
-        self.runtime.block_on(self.upload_parts(parts, first, meter))
+        let failed = |error| Self::failed("put", upload.object, error);
+        let path = self.path(upload.object);
+        let begun = self.runtime.block_on(self.store.put_multipart(&path)).map_err(failed)?;
+        let mut writer = WriteMultipart::new_with_chunk_size(begun, part_bytes);
+        match self.write_parts(&mut writer, (parts, first), meter, between) {
+            Ok(()) => self.runtime.block_on(writer.finish()).map(drop).map_err(failed),
+            Err(error) => {
+                // What was uploaded of it would be paid for, and never be seen.
+                if let Err(error) = self.runtime.block_on(writer.abort()) {
+                    tracing::warn!(%error, object = upload.object, "could not abort an upload");
+                }
+                Err(error)
+            }
+        }
     }
 
     fn put_bytes(&self, object: &str, bytes: Bytes) -> Result<()> {
@@ -231,32 +245,28 @@ impl Repository {
         self.runtime.block_on(put).map(drop).map_err(|error| Self::failed("put", object, error))
     }
 
-    async fn upload_parts(&self, mut parts: Parts<'_>, first: Bytes, meter: &mut Meter<'_>) -> Result<()> {
+    /// Waits for room for each part by itself, so that what is done between two of them may wait for the store, too.
+    fn write_parts(
+        &self,
+        writer: &mut WriteMultipart,
+        (mut parts, first): (Parts<'_>, Bytes),
+        meter: &mut Meter<'_>,
+        between: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<()> {
         let object = parts.upload.object;
-        let failed = |error| Self::failed("put", object, error);
-        let upload = self.store.put_multipart(&self.path(object)).await.map_err(failed)?;
-        let mut writer = WriteMultipart::new_with_chunk_size(upload, parts.part_bytes);
-        let written = async {
-            let mut next = Some(first);
-            while let Some(part) = next {
-                writer.wait_for_capacity(PARTS_AT_ONCE - 1).await.map_err(failed)?;
-                let length = part.len() as u64;
-                writer.put(part);
-                meter.advance(length)?;
-                next = parts.next()?;
-            }
-            parts.check()
-        };
-        match written.await {
-            Ok(()) => writer.finish().await.map(drop).map_err(failed),
-            Err(error) => {
-                // What was uploaded of it would be paid for, and never be seen.
-                if let Err(error) = writer.abort().await {
-                    tracing::warn!(%error, object, "could not abort an upload");
-                }
-                Err(error)
-            }
+        let mut next = Some(first);
+        while let Some(part) = next {
+            let length = part.len() as u64;
+            let put = async {
+                let room = writer.wait_for_capacity(PARTS_AT_ONCE - 1).await;
+                room.map(|()| writer.put(part))
+            };
+            self.runtime.block_on(put).map_err(|error| Self::failed("put", object, error))?;
+            meter.advance(length)?;
+            between()?;
+            next = parts.next()?;
         }
+        parts.check()
     }
 
     /// Copies an object to a writer, and compares it with its hash and, where that is known, its length. How long it is.

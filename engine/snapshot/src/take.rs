@@ -176,7 +176,7 @@ impl Taking<'_> {
             self.meter.advance(*size_bytes)?;
         } else {
             let upload = Upload { file: name, size_bytes: *size_bytes, hash: *sha256, object };
-            self.repository.upload(&upload, reader, &mut self.meter)?;
+            self.repository.upload(&upload, reader, &mut self.meter, &mut || self.mark.renew())?;
             self.uploaded.insert(object.clone());
             self.uploaded_bytes += size_bytes;
         }
