@@ -59,6 +59,7 @@ impl Repository {
     ) -> Result<Archived> {
         let pinned = db.pin_log(0)?;
         let there = self.archived_log(pinned.lineage())?;
+        let damaged = self.noted_objects()?;
         let total = pinned.files().iter().map(|file| file.file().size_bytes()).sum();
         let mut meter = Meter::new(total, &mut progress);
         let gap = self.first_gap(&pinned, &there)?;
@@ -69,15 +70,19 @@ impl Repository {
             let size_bytes = file.size_bytes();
             let hash = Hash::of_reader(&mut file.reader()?, (file.name(), size_bytes), &mut meter)?;
             let object = LogObject { lineage: pinned.lineage(), first, last, hash };
-            if there.binary_search(&object).is_ok() {
+            let name = object.name();
+            if there.binary_search(&object).is_ok() && !damaged.contains(&name) {
                 meter.advance(size_bytes)?;
                 continue;
             }
             // Before anything else is said of its content.
             file.verify()?;
             object.check_is_of_one_history(&there)?;
-            let upload = Upload { file: file.name(), size_bytes, hash, object: &object.name() };
+            let upload = Upload { file: file.name(), size_bytes, hash, object: &name };
             self.upload(&upload, &mut file.reader()?, &mut meter, &mut || Ok(()))?;
+            if damaged.contains(&name) {
+                self.forget_damage(&name);
+            }
             archived.uploaded += 1;
             archived.uploaded_bytes += size_bytes;
         }

@@ -8,7 +8,7 @@ use ragstone::Lineage;
 use crate::error::Result;
 use crate::guard::{DEAD_AFTER, Mark};
 use crate::manifest::Snapshot;
-use crate::names::{LOG, LogObject, OBJECTS};
+use crate::names::{DAMAGED, LOG, LogObject, OBJECTS, noted};
 use crate::progress::{Meter, Progress};
 use crate::repository::Repository;
 use crate::staged;
@@ -72,6 +72,12 @@ impl Repository {
             for meta in self.list_objects(below)? {
                 let name = self.name_of(&meta.location);
                 if needed.needs(&name) { collected.kept += 1 } else { garbage.push((name, meta.size)) }
+            }
+        }
+        for meta in self.list_objects(DAMAGED)? {
+            let name = self.name_of(&meta.location);
+            if !noted(&name).is_some_and(|object| needed.needs(object)) {
+                garbage.push((name, meta.size));
             }
         }
         let staged = match &self.directory {

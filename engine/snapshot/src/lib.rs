@@ -33,6 +33,7 @@
 //! snapshots/<name>                         manifests of snapshots; each is written last
 //! pending/<random>-<name>                  who is taking a snapshot (see `guard.rs`)
 //! collecting/<random>                      who is collecting garbage
+//! damaged/<object>                         what a verification found damaged, and nobody uploaded since
 //! ```
 //!
 //! **Invariants.**

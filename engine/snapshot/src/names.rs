@@ -11,12 +11,23 @@ pub(crate) const OBJECTS: &str = "objects";
 pub(crate) const LOG: &str = "log";
 pub(crate) const PENDING: &str = "pending";
 pub(crate) const COLLECTING: &str = "collecting";
+pub(crate) const DAMAGED: &str = "damaged";
 const NAME_BYTES_MAX: usize = 100;
 
 /// The object of a content.
 pub(crate) fn object(hash: &Hash) -> String {
     let digits = hash.to_string();
     format!("{OBJECTS}/{}/{digits}", &digits[..2])
+}
+
+/// Where it is noted that an object is damaged.
+pub(crate) fn note_of(object: &str) -> String {
+    format!("{DAMAGED}/{object}")
+}
+
+/// The object that such a note is of.
+pub(crate) fn noted(note: &str) -> Option<&str> {
+    note.strip_prefix(DAMAGED)?.strip_prefix('/')
 }
 
 /// A file of an archived log.

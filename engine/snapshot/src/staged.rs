@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Result};
-use crate::names::{COLLECTING, LOG, OBJECTS, PENDING, SNAPSHOTS};
+use crate::names::{COLLECTING, DAMAGED, LOG, OBJECTS, PENDING, SNAPSHOTS};
 
 /// Where objects are put. The directory may hold other things too, a disk's `lost+found` that nobody may read among them.
-const FOLDERS: [&str; 5] = [OBJECTS, LOG, SNAPSHOTS, PENDING, COLLECTING];
+const FOLDERS: [&str; 6] = [OBJECTS, LOG, SNAPSHOTS, PENDING, COLLECTING, DAMAGED];
 
 /// A file that was never finished.
 #[derive(Debug)]

@@ -33,8 +33,10 @@ pub struct Taken {
 
 /// What is there already.
 struct There {
-    /// Objects, by name, with their lengths.
+    /// Objects, by name, with their lengths; none that is noted as damaged.
     objects: BTreeMap<String, u64>,
+    /// Those that are.
+    damaged: BTreeSet<String>,
     /// Segments of earlier snapshots of the same lineage, by their names and checksums.
     segments: BTreeMap<(String, Hash), SnapshotFile>,
     /// The archived log of the lineage.
@@ -62,8 +64,11 @@ impl There {
         for Unreadable { why, .. } in unreadable {
             tracing::warn!(error = %why, "what only this snapshot has is read and compared again");
         }
+        // Of the damaged ones too: they are of this history or of another.
         let log = objects.keys().filter_map(|object| LogObject::parse(object)).collect();
-        Ok(Self { objects, segments, log })
+        let damaged = repository.noted_objects()?;
+        objects.retain(|object, _| !damaged.contains(object));
+        Ok(Self { objects, damaged, segments, log })
     }
 
     fn has(&self, object: &str, size_bytes: u64) -> bool {
@@ -177,6 +182,9 @@ impl Taking<'_> {
         } else {
             let upload = Upload { file: name, size_bytes: *size_bytes, hash: *sha256, object };
             self.repository.upload(&upload, reader, &mut self.meter, &mut || self.mark.renew())?;
+            if self.there.damaged.contains(object) {
+                self.repository.forget_damage(object);
+            }
             self.uploaded.insert(object.clone());
             self.uploaded_bytes += size_bytes;
         }

@@ -1,10 +1,18 @@
 //! Whether a snapshot can be restored: every object is read and compared with its hash.
+//!
+//! **Problem.** An object that rotted is there, under its name and of its length: no later snapshot would upload it again, and all that share
+//! it would be broken.
+//!
+//! **Idea.** A note of it is put beside the objects. Whoever takes a snapshot or archives takes what is noted for missing, and removes the note
+//! once it is uploaded; so all snapshots that name it are whole again. A note of what nobody names is garbage.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use crate::archive::Gap;
 use crate::error::{Error, Result};
-use crate::names::contradicted;
+use crate::hash::Hash;
+use crate::names::{DAMAGED, contradicted, note_of, noted};
 use crate::progress::{Meter, Progress};
 use crate::repository::Repository;
 
@@ -58,7 +66,8 @@ impl VerifiedSnapshot {
 }
 
 impl Repository {
-    /// Reads every object of a snapshot, and the archived log after it.
+    /// Reads every object of a snapshot, and the archived log after it. What is damaged is noted at the place, if that can be written to: the
+    /// next snapshot of a database that still has it uploads it again, and an archive does so with log.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Damaged`] if the snapshot's own manifest is; [`Error::Store`], [`Error::Cancelled`].
@@ -73,7 +82,7 @@ impl Repository {
         let mut report = VerifiedSnapshot { objects: 0, bytes: 0, damaged: Vec::new(), position, gap: None };
         for file in &snapshot.files {
             let object = (file.object.as_str(), Some(file.size_bytes), &file.sha256);
-            report.note(self.download(object, &mut std::io::sink(), &mut meter))?;
+            report.note(self.compare(object, &mut meter))?;
         }
         let log = self.archived_log(snapshot.lineage)?;
         for (object, is_contradicted) in log.iter().zip(contradicted(&log)) {
@@ -86,7 +95,7 @@ impl Repository {
             }
             let read = match is_contradicted {
                 true => Err(Error::Diverged { object: object.name() }),
-                false => self.download_log(object, &mut std::io::sink(), &mut meter),
+                false => self.compare((&object.name(), None, &object.hash), &mut meter),
             };
             if !report.note(read)? {
                 break;
@@ -94,5 +103,29 @@ impl Repository {
             report.position = object.last;
         }
         Ok(report)
+    }
+
+    /// Reads an object, and notes it if it is damaged.
+    fn compare(&self, object: (&str, Option<u64>, &Hash), meter: &mut Meter<'_>) -> Result<u64> {
+        self.download(object, &mut std::io::sink(), meter).inspect_err(|error| {
+            if let Error::Damaged { object, reason } = error
+                && let Err(error) = self.put(&note_of(object), format!("{reason}\n").into_bytes())
+            {
+                tracing::warn!(%error, object, "a damaged object could not be noted: no snapshot uploads it again");
+            }
+        })
+    }
+
+    /// Removes the note of an object that was uploaded again. Where nothing may be removed it costs another upload, and no snapshot.
+    pub(crate) fn forget_damage(&self, object: &str) {
+        if let Err(error) = self.remove(&note_of(object)) {
+            tracing::warn!(%error, object, "what was uploaded again is noted as damaged still");
+        }
+    }
+
+    /// The objects that are noted as damaged.
+    pub(crate) fn noted_objects(&self) -> Result<BTreeSet<String>> {
+        let notes = self.list_objects(DAMAGED)?;
+        Ok(notes.iter().filter_map(|meta| noted(&self.name_of(&meta.location)).map(str::to_owned)).collect())
     }
 }

@@ -1,5 +1,6 @@
 //! What cannot be read is said, and keeps nobody from what can.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::time::{Duration, SystemTime};
 
@@ -122,4 +123,50 @@ fn kept_log_that_cannot_be_read_is_missing() {
     assert_eq!(archive().gap, None, "it was said");
     let error = refused(&copies, &RestoreRequest::until(Until::Position(positions[2])));
     assert!(matches!(error, Error::MissingLog { from, to } if (from, to) == (gap.from, gap.to)), "{error}");
+}
+
+/// An object of the right length was taken for sound by every later snapshot, also after a verification had found it damaged.
+#[test]
+fn what_was_found_damaged_is_uploaded_again() {
+    let (data, copies) = (tempfile::tempdir().unwrap(), Copies::new());
+    let db = open_still(data.path());
+    let notes = db.create_collection("notes", Schema::new(2).unwrap()).unwrap();
+    notes.upsert((0..50).map(|id| version_of(id, 1)).collect()).unwrap();
+    db.flush().unwrap();
+    let take = |name: &str| copies.repository.take(&db, Some(name), quietly).unwrap();
+    let damaged = |name: &str| copies.repository.verify(name, quietly).unwrap().damaged;
+    let flip = |object: &str| {
+        let mut bytes = copies.read(object);
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        copies.write(object, &bytes);
+    };
+    let objects: BTreeSet<_> = take("first").snapshot.files.into_iter().map(|file| file.object).collect();
+    objects.iter().for_each(|object| flip(object));
+    assert_eq!(take("second").uploaded, 0, "nobody knows of it yet");
+    let found: BTreeSet<_> = damaged("second").into_iter().map(|found| found.object).collect();
+    assert_eq!(found, objects);
+    assert_eq!(take("third").uploaded, objects.len());
+    assert!(["first", "second", "third"].iter().all(|name| damaged(name).is_empty()));
+    assert!(copies.objects("damaged").is_empty());
+    assert_eq!(take("fourth").uploaded, 0);
+    // Archived log, too.
+    notes.upsert(vec![version_of(1, 2)]).unwrap();
+    let archive = || copies.repository.archive(&db, quietly).unwrap().uploaded;
+    assert!(archive() > 0);
+    let last = copies.objects("log").pop().unwrap();
+    flip(&last);
+    assert_eq!(damaged("first").len(), 1);
+    assert_eq!((archive(), archive()), (1, 0));
+    assert!(damaged("first").is_empty() && copies.objects("damaged").is_empty());
+    let (found, _keep) = restored(&copies.repository, &RestoreRequest::until(Until::End));
+    assert_eq!(contents(&found), contents(&db));
+    // What nobody uploads again is forgotten with what it is of.
+    flip(&last);
+    damaged("first");
+    copies.repository.collect_garbage(quietly).unwrap();
+    assert_eq!(copies.objects("damaged"), [format!("damaged/{last}")]);
+    ["first", "second", "third", "fourth"].iter().for_each(|name| copies.repository.delete(name).unwrap());
+    copies.repository.collect_garbage(quietly).unwrap();
+    assert!(copies.objects(".").is_empty());
 }
