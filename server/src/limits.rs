@@ -113,6 +113,7 @@
 //! | [`TEMPLATE_NESTING_MAX`] | 64 statements inside one another, each `elif` a level more | INVALID_ARGUMENT |
 //! | [`TEMPLATE_NAME_BYTES_MAX`] | 128 bytes | INVALID_ARGUMENT |
 //! | [`TEMPLATES_MAX`] | 1,000 versions | INVALID_ARGUMENT |
+//! | [`TEMPLATE_NUMBERS_REMEMBERED`] | 1,000 of deleted templates | new ones of all names are above the highest of older ones |
 //! | [`PREVIEW_PASSAGES_MAX`] | 100 | INVALID_ARGUMENT |
 //! | [`TEMPLATE_FUEL_MAX`] | 200,000 instructions | INVALID_ARGUMENT |
 //! | [`TEMPLATE_FILTER_BYTES_MAX`] | 256 MiB | INVALID_ARGUMENT |

@@ -56,6 +56,8 @@ pub const TEMPLATE_NESTING_MAX: usize = 64;
 pub const TEMPLATE_NAME_BYTES_MAX: usize = 128;
 /// Versions of registered templates in one database, of all names together.
 pub const TEMPLATES_MAX: usize = 1_000;
+/// Numbers of deleted templates that are remembered, each for its name; the highest of older ones is remembered for all names.
+pub const TEMPLATE_NUMBERS_REMEMBERED: usize = 1_000;
 /// Passages that a template is tried with.
 pub const PREVIEW_PASSAGES_MAX: usize = 100;
 /// Instructions that rendering a prompt template may take.

@@ -2,11 +2,13 @@
 //!
 //! A template is registered under a name and gets the next version of it, which never changes: whoever names `answer@3` gets the same text for as
 //! long as it is there, and `answer` is the newest. A number is never given twice, also not after its version was deleted: of the highest
-//! one a tombstone stays.
+//! one a tombstone stays. Of too many tombstones ([`TEMPLATE_NUMBERS_REMEMBERED`](crate::limits::TEMPLATE_NUMBERS_REMEMBERED)) the oldest are dropped. In
+//! their place stands the highest number of theirs, the floor: from then on only numbers above it are given, whatever the name.
 //!
 //! | attribute | value |
 //! |---|---|
 //! | `ragstone.template/<name>@<version, ten digits>` | a byte 1, when it was registered as microseconds since 1970 (`i64`, little-endian), the source (UTF-8); or a byte 0, the tombstone |
+//! | `ragstone.template-floor` | the floor (`u32`, little-endian); absent while no tombstone was dropped |
 //!
 //! Pure: keys and bytes in, templates out.
 
@@ -16,6 +18,8 @@ use crate::prompt::check_max;
 
 /// What the keys of all templates begin with.
 pub(crate) const PREFIX: &str = "ragstone.template/";
+/// The key of the floor.
+pub(crate) const FLOOR: &str = "ragstone.template-floor";
 const TOMBSTONE: u8 = 0;
 const SOURCE: u8 = 1;
 /// Digits of a version in a key, so that keys sort as versions do.

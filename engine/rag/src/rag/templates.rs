@@ -2,12 +2,12 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ragstone::Expect;
+use ragstone::{Attribute, Expect};
 
 use super::Rag;
 use crate::error::{Error, Result};
-use crate::limits::TEMPLATE_BYTES_MAX;
-use crate::prompt::registry::{PREFIX, Record, check_name, check_room, key, prefix};
+use crate::limits::{TEMPLATE_BYTES_MAX, TEMPLATE_NUMBERS_REMEMBERED};
+use crate::prompt::registry::{FLOOR, PREFIX, Record, check_name, check_room, key, prefix};
 use crate::prompt::template::Template;
 use crate::prompt::{
     ChatMessage, DataMarking, RegisteredTemplate, SamplePassage, TemplateChoice, TemplateName, check_max,
@@ -38,7 +38,9 @@ impl Rag {
         Template::new(Some(source))?;
         loop {
             let last = self.records(&prefix(name)).pop();
-            let next = last.as_ref().map_or(1, |record| record.version().saturating_add(1));
+            // The floor is read last: a tombstone that is dropped meanwhile is in it.
+            let before = last.as_ref().map_or(0, Record::version).max(self.floor());
+            let next = before.saturating_add(1);
             if let Some(Record::Template(newest)) = last
                 && newest.source == source
             {
@@ -98,6 +100,7 @@ impl Rag {
             self.db().set_attribute(&key(&template.name, template.version), value)?;
             deleted += 1;
         }
+        self.drop_old_tombstones()?;
         Ok(deleted)
     }
 
@@ -132,6 +135,55 @@ impl Rag {
         })
     }
 
+    /// Drops the oldest tombstones beyond those that may be. Whoever has looked for one of them and gives the next number now is done before it is
+    /// its turn: a thousand others come first.
+    fn drop_old_tombstones(&self) -> Result<()> {
+        let attributes = self.db().attributes(PREFIX);
+        let tombstone = |(key, attribute): &(String, Attribute)| match Record::of(key, &attribute.value)? {
+            Record::Tombstone { name, version } => Some((attribute.revision, name, version)),
+            Record::Template(_) => None,
+        };
+        let mut tombstones: Vec<_> = attributes.iter().filter_map(tombstone).collect();
+        tombstones.sort_unstable();
+        let too_many = tombstones.len().saturating_sub(TEMPLATE_NUMBERS_REMEMBERED);
+        for (_, name, version) in tombstones.drain(..too_many) {
+            let remove = || self.db().set_attribute(&key(&name, version), None);
+            // Of one that a later version stands above nothing has to be remembered.
+            if self.records(&prefix(&name)).last().is_none_or(|last| last.version() <= version) {
+                match self.raise_floor(version) {
+                    // A full database has room for the floor in the place of a tombstone.
+                    Err(Error::Engine(ragstone::Error::Limit { .. })) => {
+                        remove()?;
+                        self.raise_floor(version)?;
+                    }
+                    raised => raised?,
+                }
+            }
+            remove()?;
+        }
+        Ok(())
+    }
+
+    /// The highest number of the tombstones that were dropped.
+    fn floor(&self) -> u32 {
+        self.db().attribute(FLOOR).map_or(0, |floor| floor_of(&floor))
+    }
+
+    fn raise_floor(&self, version: u32) -> Result<()> {
+        loop {
+            let there = self.db().attribute(FLOOR);
+            if there.as_ref().is_some_and(|floor| floor_of(floor) >= version) {
+                return Ok(());
+            }
+            let expect = there.map_or(Expect::Absent, |floor| Expect::Etag(floor.revision));
+            match self.db().set_attribute_if(FLOOR, expect, Some(&version.to_le_bytes())) {
+                // Somebody else raised it meanwhile.
+                Err(ragstone::Error::AttributeChanged { .. }) => {}
+                outcome => return Ok(outcome.map(drop)?),
+            }
+        }
+    }
+
     fn records(&self, prefix: &str) -> Vec<Record> {
         let attributes = self.db().attributes(prefix);
         attributes.iter().filter_map(|(key, attribute)| Record::of(key, &attribute.value)).collect()
@@ -142,6 +194,10 @@ impl Rag {
 pub(super) struct SourceOf {
     pub(super) text: Option<String>,
     pub(super) called: String,
+}
+
+fn floor_of(attribute: &Attribute) -> u32 {
+    attribute.value.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
 }
 
 fn now_us() -> i64 {

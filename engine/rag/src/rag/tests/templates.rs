@@ -1,7 +1,10 @@
 //! Registered templates.
 
+use ragstone::limits::{DB_ATTRIBUTE_BYTES_MAX, DB_ATTRIBUTES_BYTES_MAX};
+
 use super::*;
-use crate::limits::TEMPLATE_BYTES_MAX;
+use crate::limits::{TEMPLATE_BYTES_MAX, TEMPLATE_NUMBERS_REMEMBERED};
+use crate::prompt::registry::key;
 use crate::prompt::{ChatMessage, DataMarking, SamplePassage, TemplateName};
 
 fn name(text: &str) -> TemplateName {
@@ -42,6 +45,43 @@ fn versions_are_numbered_once_and_never_change() {
         let error = rag.template(&name(absent)).unwrap_err();
         assert!(matches!(&error, Error::TemplateNotFound { template } if template == absent), "{error}");
     }
+}
+
+/// Each name that was ever deleted kept an attribute for ever: after some four thousand the database had no room for another one.
+#[test]
+fn deleted_templates_take_so_many_attributes_and_no_more() {
+    let rag = Rag::in_memory().unwrap();
+    let register = |of: &str, source: &str| rag.register_template(of, source).unwrap().version;
+    let kept = || rag.db().attributes("ragstone.template").len();
+    for version in 1..=2 {
+        assert_eq!(register("old", "x"), version);
+        rag.delete_template(&name("old")).unwrap();
+    }
+    for number in 2..TEMPLATE_NUMBERS_REMEMBERED {
+        rag.db().set_attribute(&key(&format!("t{number}"), 1), Some(&[0])).unwrap();
+    }
+    assert_eq!(kept(), TEMPLATE_NUMBERS_REMEMBERED);
+    // The oldest says no more than the next one does.
+    assert_eq!(register("new", "x"), 1);
+    rag.delete_template(&name("new")).unwrap();
+    assert_eq!(kept(), TEMPLATE_NUMBERS_REMEMBERED);
+    // That one is remembered for all names, in a full database too.
+    assert_eq!(register("newer", "x"), 1);
+    let bytes = |(key, found): &(String, ragstone::Attribute)| key.len() + found.value.len();
+    let used = || rag.db().attributes("").iter().map(bytes).sum::<usize>();
+    let mut others = 10;
+    while let left @ 2.. = DB_ATTRIBUTES_BYTES_MAX - used() {
+        let value = vec![0_u8; DB_ATTRIBUTE_BYTES_MAX.min(left - 2)];
+        rag.db().set_attribute(&others.to_string(), Some(&value)).unwrap();
+        others += 1;
+    }
+    rag.delete_template(&name("newer")).unwrap();
+    for other in 10..others {
+        rag.db().set_attribute(&other.to_string(), None).unwrap();
+    }
+    assert_eq!(kept(), TEMPLATE_NUMBERS_REMEMBERED + 1);
+    assert_eq!([register("old", "y"), register("new", "y"), register("newest", "y")], [3, 3, 3]);
+    assert_eq!(register("newest", "z"), 4);
 }
 
 #[test]
