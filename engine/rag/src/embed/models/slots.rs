@@ -43,6 +43,33 @@ impl<T: ?Sized> Slot<T> {
         Arc::new(Slot { attempts: AtomicU64::new(0), model, failure: Mutex::default() })
     }
 
+    /// The model, loaded with `load` if it is not yet.
+    fn load(&self, wanted: Wanted<'_>, load: impl FnOnce() -> Result<Arc<T>>) -> Result<Arc<T>> {
+        if let Some(model) = self.model.get() {
+            return Ok(model.clone());
+        }
+        let before = self.attempts.load(Ordering::Acquire);
+        let mut failure = self.turn(wanted)?;
+        if let Some(model) = self.model.get() {
+            return Ok(model.clone());
+        }
+        // An attempt that ended while this thread waited for it was also its own.
+        if self.attempts.load(Ordering::Acquire) != before
+            && let Some(failure) = failure.as_ref().and_then(copy)
+        {
+            return Err(failure);
+        }
+        let loaded = load();
+        self.attempts.fetch_add(1, Ordering::Release);
+        match loaded {
+            Ok(model) => Ok(self.model.get_or_init(|| model).clone()),
+            Err(error) => {
+                *failure = copy(&error);
+                Err(error)
+            }
+        }
+    }
+
     /// The turn to load the model, once nobody else has it.
     fn turn(&self, wanted: Wanted<'_>) -> Result<MutexGuard<'_, Option<Error>>> {
         loop {
@@ -67,28 +94,20 @@ impl<T: ?Sized> Slots<T> {
         load: impl FnOnce() -> Result<Arc<T>>,
     ) -> Result<Arc<T>> {
         let slot = lock(&self.by_name).entry(name.to_owned()).or_insert_with(|| Slot::new(None)).clone();
-        if let Some(model) = slot.model.get() {
-            return Ok(model.clone());
+        let loaded = slot.load(wanted, load);
+        if loaded.is_err() {
+            self.leave(name, slot);
         }
-        let before = slot.attempts.load(Ordering::Acquire);
-        let mut failure = slot.turn(wanted)?;
-        if let Some(model) = slot.model.get() {
-            return Ok(model.clone());
-        }
-        // An attempt that ended while this thread waited for it was also its own.
-        if slot.attempts.load(Ordering::Acquire) != before
-            && let Some(failure) = failure.as_ref().and_then(copy)
-        {
-            return Err(failure);
-        }
-        let loaded = load();
-        slot.attempts.fetch_add(1, Ordering::Release);
-        match loaded {
-            Ok(model) => Ok(slot.model.get_or_init(|| model).clone()),
-            Err(error) => {
-                *failure = copy(&error);
-                Err(error)
-            }
+        loaded
+    }
+
+    /// A name of which nothing is there is forgotten with the last who asked for it: callers may be allowed to name any.
+    fn leave(&self, name: &str, slot: Arc<Slot<T>>) {
+        let mut by_name = lock(&self.by_name);
+        drop(slot);
+        let is_idle = |slot: &Arc<Slot<T>>| Arc::strong_count(slot) == 1 && slot.model.get().is_none();
+        if by_name.get(name).is_some_and(is_idle) {
+            by_name.remove(name);
         }
     }
 
@@ -134,6 +153,19 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
+
+    /// Each name that was ever asked for kept its place, though there may be no such model.
+    #[test]
+    fn a_name_that_failed_is_forgotten() {
+        let slots = Slots::<str>::default();
+        let fails = || -> Result<Arc<str>> { Err(ragstone::Error::Cancelled.into()) };
+        for name in ["a", "b"] {
+            assert!(slots.load(name, Wanted::always(), fails).is_err());
+        }
+        assert!(lock(&slots.by_name).is_empty());
+        slots.load("a", Wanted::always(), || Ok(Arc::from("model"))).unwrap();
+        assert_eq!(lock(&slots.by_name).len(), 1);
+    }
 
     /// Whoever came second waited for as long as the first one did, whatever became of its own caller.
     #[test]
