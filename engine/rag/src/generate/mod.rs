@@ -8,7 +8,7 @@
 //! * It is asked of a model on the list of whoever runs the process ([`GenerateModels`]); no request names an address, no redirect is
 //!   followed.
 //! * It ends: each token has a deadline, and so has the whole ([`Patience`]); [`Generation::stopper`] ends it from another
-//!   thread, and with it the connection.
+//!   thread, and with it the connection. Behind a reason to finish that comes by itself two seconds are waited for the rest, and the answer is whole.
 //! * A request that fails by 408, 429, 5xx or on the way is sent again, three times at most, after a pause that doubles or that
 //!   `Retry-After` asks for, but never once a token has come: an answer is not begun twice. Of a 429 that stays, or whose pause is longer
 //!   than somebody waits, the error has that pause ([`GenerateFailure::Busy`](crate::GenerateFailure::Busy)).

@@ -31,6 +31,8 @@ const TRIES_MAX: u32 = 3;
 const PAUSE_FIRST: Duration = Duration::from_millis(500);
 /// A longer pause is not waited for, whatever the service asks.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// How long the counts of tokens and the closing event are waited for behind the reason to finish: they come with it, or at once after it.
+const CLOSING: Duration = if cfg!(test) { Duration::from_millis(50) } else { Duration::from_secs(2) };
 
 /// An answer under way.
 pub(super) struct Stream {
@@ -179,6 +181,7 @@ impl Stream {
         }
         let Some(connection) = &mut self.connection else { unreachable!("it was made just now") };
         loop {
+            let was_whole = connection.is_whole();
             if let Some(said) = connection.next_said()? {
                 // What a model thinks is a token too, and the next one has its own deadline.
                 if said.token && (!self.begun || said.text.is_none()) {
@@ -187,6 +190,11 @@ impl Stream {
                 }
                 if let Some(text) = said.text {
                     return Ok(Heard::Text(text));
+                }
+                // Some services give a reason with each token: it is the end where it first comes by itself, behind all tokens.
+                if self.begun && !said.token && !was_whole && connection.is_whole() {
+                    let patience = self.request.model.patience().next_token.min(CLOSING);
+                    self.watch.begin(Phase::NextToken, patience);
                 }
             } else if connection.ended {
                 return connection.end();
