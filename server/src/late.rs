@@ -17,6 +17,7 @@ use tonic::body::Body;
 use tower::Service;
 
 use crate::access::Guarded;
+use crate::layer::is_grpc;
 use crate::limits::OPEN_WAIT;
 use crate::open_calls::{OpenCalls, is_open};
 use crate::status;
@@ -114,6 +115,9 @@ impl Service<Request<Body>> for Port {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
+        if !is_grpc(request.headers()) {
+            return Box::pin(async { Ok(status::not_grpc()) });
+        }
         let path = request.uri().path();
         if is_open(path) {
             let (open, calls) = (self.0.open.clone(), self.0.calls.clone());
@@ -142,6 +146,10 @@ impl Service<Request<Body>> for Port {
 
 #[cfg(test)]
 mod tests {
+    use http::StatusCode;
+    use tonic::service::Routes;
+    use tonic::{Code, Status};
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -156,5 +164,29 @@ mod tests {
         late.come(7);
         assert_eq!(waiting.await.unwrap(), Some(7));
         assert_eq!((late.now(), late.within(Duration::ZERO).await), (Some(7), Some(7)));
+    }
+
+    /// It was read as gRPC whatever it said: a client of another protocol got an answer with the status 200 that it could not read.
+    #[tokio::test]
+    async fn who_does_not_speak_grpc_is_told_so_by_http() {
+        let mut port = Port::new(Late::default(), OpenCalls::new(Routes::default(), false));
+        let types = [
+            ("application/grpc", StatusCode::OK, Code::Unimplemented),
+            ("application/grpc+proto", StatusCode::OK, Code::Unimplemented),
+            ("Application/GRPC; x=1", StatusCode::OK, Code::Unimplemented),
+            ("application/json", StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::InvalidArgument),
+            ("application/grpc-web+proto", StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::InvalidArgument),
+            ("", StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::InvalidArgument),
+        ];
+        for path in ["/x/Y", "/grpc.x/Y"] {
+            for (media_type, status, code) in types {
+                let request = Request::post(path).header("content-type", media_type).body(Body::empty());
+                let response = port.call(request.unwrap()).await.unwrap();
+                let told = Status::from_header_map(response.headers()).unwrap();
+                assert_eq!((response.status(), told.code()), (status, code), "{path} {media_type}");
+            }
+            let response = port.call(Request::post(path).body(Body::empty()).unwrap()).await.unwrap();
+            assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "{path} without a type");
+        }
     }
 }

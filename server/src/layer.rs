@@ -50,7 +50,7 @@ pub(crate) use self::arriving::{Acknowledgements, Owed, patience};
 use self::arriving::{Arriving, Compression, Decompressing, Pace};
 use self::giving_way::Compressed;
 pub(crate) use self::giving_way::{giving_way, is_compressed};
-pub(crate) use self::headers::code_in;
+pub(crate) use self::headers::{code_in, is_grpc};
 use self::in_span::InSpan;
 pub(crate) use self::line::LONG;
 use self::line::Line;

@@ -41,7 +41,7 @@ pub(crate) use self::access::{
 };
 pub(crate) use self::call::{
     answer_stalled, answers_not_taken, body_stalled, cancelled, deadline_exceeded, decompressed_too_large,
-    fault, malformed, messages_full, opening, request_too_large, response_too_large, shutting_down,
+    fault, malformed, messages_full, not_grpc, opening, request_too_large, response_too_large, shutting_down,
     stream_deadline_exceeded, stream_rested, too_many_of_caller, too_many_requests, unknown_compression,
     unknown_method,
 };

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use http::{Response, StatusCode};
 use ragstone_proto::v1::ErrorReason;
+use tonic::body::Body;
 use tonic::{Code, Status};
 
 use super::{BUSY_RETRY, Problem};
@@ -147,6 +149,15 @@ pub(crate) fn unknown_method() -> Status {
 /// The bytes of the request are not a message of its type, or are nested too deeply.
 pub(crate) fn malformed(complaint: &str) -> Status {
     Problem::new(Code::InvalidArgument, ErrorReason::MalformedMessage, complaint).status()
+}
+
+/// The request does not say that it is one of gRPC. Others than gRPC's clients read the HTTP status, which is what gRPC has for this.
+pub(crate) fn not_grpc() -> Response<Body> {
+    let message = "content-type: this port answers gRPC alone, which is `application/grpc`";
+    let mut response =
+        Problem::new(Code::InvalidArgument, ErrorReason::MalformedMessage, message).status().into_http();
+    *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    response
 }
 
 /// The server stops before the request is done.
