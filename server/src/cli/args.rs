@@ -121,6 +121,13 @@ impl Arguments {
         if is_unnamed {
             self.place.data = DEFAULT_DATA.into();
         }
+        // A URL that is typed is refused above. One of the environment may have a secret in it, and is not shown.
+        let is_default = is_unnamed || source(matches, "data") == Some(ValueSource::DefaultValue);
+        if is_default && self.place.url.is_some() && self.command.is_for_directories() {
+            return conflict(&format!(
+                "this command works on a directory, and RAGSTONE_URL names a server: give --data, `--data {DEFAULT_DATA}` if that is meant"
+            ));
+        }
         let of_calls =
             [("--at-least", self.place.at_least.is_some()), ("--timeout", self.place.timeout.is_some())];
         if self.place.url.is_none()
@@ -277,6 +284,18 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Write the rows of an Arrow or Parquet file to a collection.
     Import(ImportArgs),
+}
+
+impl Command {
+    /// Whether it works on the data directory, whichever server there is. `serve` and `config check` make a server of one, and are not mistaken for
+    /// commands to one.
+    fn is_for_directories(&self) -> bool {
+        match self {
+            Command::Check | Command::Repair(_) | Command::Restore(_) => true,
+            Command::Snapshot(args) => args.reads_data(),
+            _ => false,
+        }
+    }
 }
 
 /// The collection that a command works on.

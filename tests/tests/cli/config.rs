@@ -66,6 +66,45 @@ fn a_variable_that_is_set_to_nothing_is_unset() {
     assert_eq!(setting(&checked, "data")["from"], "default");
 }
 
+/// With `RAGSTONE_URL` in the environment, a copy was taken of whatever lay in the working directory, and not of the server's database.
+#[test]
+fn what_works_on_a_directory_is_told_which_where_a_server_is_named() {
+    let scratch = Scratch::new();
+    let run = |arguments: &[&str]| {
+        let mut command = scratch.command(&[], arguments);
+        let output = command.env("RAGSTONE_URL", "http://127.0.0.1:9").output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let data = ["--data", "ragstone-data"];
+    let made = run(&["collection", "create", "notes", "--dimension", "2", data[0], data[1]]);
+    assert_eq!(made.0, Some(0), "{}", made.1);
+    let copies = scratch.path("copies");
+    for command in [
+        &["check"][..],
+        &["repair", "--dry-run"],
+        &["snapshot", "--to", &copies],
+        &["snapshot", "archive", "--to", &copies],
+        &["restore", "--from", &copies],
+    ] {
+        let (code, told) = run(command);
+        assert_eq!(code, Some(2), "{command:?}: {told}");
+        assert!(
+            told.contains("RAGSTONE_URL") && told.contains("`--data ragstone-data`"),
+            "{command:?}: {told}"
+        );
+    }
+    let mut check = scratch.command(&[], &["check"]);
+    check.env("RAGSTONE_URL", "http://127.0.0.1:9").env("RAGSTONE_DATA", data[1]);
+    assert!(check.output().unwrap().status.success(), "a directory is named");
+    let (code, told) = run(&["snapshot", "--to", &copies, data[0], data[1]]);
+    assert_eq!(code, Some(0), "{told}");
+    // These work on the copies alone.
+    for command in ["list", "verify", "collect"] {
+        let (code, told) = run(&["snapshot", command, "--at", &copies]);
+        assert_eq!(code, Some(0), "{command}: {told}");
+    }
+}
+
 /// A key in a URL is refused, and not told to whoever reads along.
 #[test]
 fn check_does_not_tell_what_is_secret() {

@@ -16,6 +16,13 @@ pub(crate) struct SnapshotArgs {
     pub(crate) name: Option<String>,
 }
 
+impl SnapshotArgs {
+    /// Whether a data directory is read; the other commands work on what was copied.
+    pub(super) fn reads_data(&self) -> bool {
+        matches!(self.command, None | Some(SnapshotCommand::Archive { .. }))
+    }
+}
+
 const PLACES: &str = "\
 Places:
   /path, file:///path   a directory
