@@ -193,6 +193,15 @@ fn many_queries_are_answered_at_once() {
         fails("\n", &["--batch", "queries.jsonl: there is no query"]);
         fails(&format!("{near}\n{{"), &["queries.jsonl, line 2: "]);
         fails(&format!("{near}\n{{\"k\": 1}}"), &["queries.jsonl, line 2: source.k"]);
+        // The last of the two was taken.
+        let twice = format!("{{\"source\": {near}, \"k\": 1, \"k\": 2}}");
+        fails(&format!("{near}\n{twice}"), &["queries.jsonl, line 2: ", "the name `k` stands twice"]);
+        let twice = r#"{"nearest": {"query": [1, 0], "query": [0, 1]}}"#;
+        scratch.fails(
+            place,
+            &["search", "-c", "papers", "--source", twice],
+            &["--source", "`query` stands twice"],
+        );
         let beyond = json!({"source": near, "k": 0});
         fails(&format!("\n{near}\n{beyond}"), &["queries.jsonl, line 3: queries[1].k: "]);
         let filter = json!({"source": near, "filter": "yaer > 1"});

@@ -41,6 +41,7 @@ use serde_json::value::RawValue;
 
 use super::args::{Arguments, Command};
 use super::backend::{self, Backend};
+use super::json;
 use super::output;
 use super::progress::Bars;
 
@@ -160,12 +161,12 @@ fn fields(names: &[String], without_payload: bool) -> Names {
 /// JSON that stands in an argument, or in the file that it names.
 fn json_or_file(flag: &str, text: &str) -> Result<serde_json::Value> {
     if text.trim_start().starts_with(['[', '{']) {
-        return serde_json::from_str(text).with_context(|| format!("{flag}: no JSON"));
+        return json::unambiguous(text).with_context(|| format!("{flag}: no JSON"));
     }
     let read = std::fs::read_to_string(text).with_context(|| {
         format!("{flag} {text}: neither JSON, which begins with [ or {{, nor a file that can be read")
     })?;
-    serde_json::from_str(unmarked(&read)).with_context(|| format!("{flag} {text}: no JSON"))
+    json::unambiguous(unmarked(&read)).with_context(|| format!("{flag} {text}: no JSON"))
 }
 
 /// What a file says behind its byte order mark, with which editors and shells of Windows begin it.

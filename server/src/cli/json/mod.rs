@@ -7,6 +7,7 @@
 //! of its numbers, and is printed so, without the white space between. A number is taken for what the field is only if it is that: whole numbers
 //! that no int or float is, and such beyond all floats, are refused; a fraction is the float next to it.
 
+mod names;
 mod places;
 mod point;
 mod query;
@@ -18,6 +19,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub(crate) use names::unambiguous;
 pub(crate) use places::Places;
 pub(crate) use point::{parse_id, point, shown_point, update, vector};
 pub(crate) use query::{query, source};
@@ -81,7 +83,7 @@ impl<'de> Visitor<'de> for EntriesVisitor {
 
 /// What a JSON text says, where nothing of it is kept as it was written.
 fn parsed(raw: &RawValue, what: &str) -> Result<Json> {
-    serde_json::from_str(raw.get()).with_context(|| format!("{what}: {}", beginning(raw.get())))
+    unambiguous(raw.get()).with_context(|| format!("{what}: {}", beginning(raw.get())))
 }
 
 /// The beginning of a text, for an error: a line may be a whole file.

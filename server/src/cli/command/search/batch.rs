@@ -24,7 +24,7 @@ pub(super) fn run(session: &Session, file: &Path, args: &SearchArgs) -> Result<(
     let (mut asks, mut places) = (Vec::new(), Places::default());
     for line in lines(file)? {
         let (place, raw) = line?;
-        let ask = serde_json::from_str(raw.get())
+        let ask = json::unambiguous(raw.get())
             .map_err(anyhow::Error::from)
             .and_then(|json| ask(json, found.as_ref(), filter.as_ref(), args));
         asks.push(ask.with_context(|| place.clone())?);
