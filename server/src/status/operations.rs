@@ -152,10 +152,19 @@ pub(crate) fn snapshot(error: ragstone_snapshot::Error) -> Status {
                 .with("collection", collection)
                 .status()
         }
-        Error::NotFound { .. } | Error::NoSnapshot { .. } => {
+        Error::NotFound { .. } | Error::NoSnapshot { .. } | Error::NotReached { .. } => {
             Problem::new(Code::NotFound, ErrorReason::SnapshotNotFound, message).status()
         }
-        Error::Damaged { .. } | Error::Missing { .. } | Error::Undecided { .. } => {
+        Error::Exists { .. } => {
+            Problem::new(Code::AlreadyExists, ErrorReason::SnapshotExists, message).status()
+        }
+        Error::Diverged { .. } => {
+            Problem::new(Code::FailedPrecondition, ErrorReason::SnapshotDiverged, message).status()
+        }
+        Error::Damaged { .. }
+        | Error::Missing { .. }
+        | Error::MissingLog { .. }
+        | Error::Undecided { .. } => {
             Problem::new(Code::DataLoss, ErrorReason::SnapshotDamaged, message).status()
         }
         // Of this machine, and no failure of the store: the disk that a restore fetches to may be full.

@@ -104,3 +104,26 @@ fn a_pdf_that_was_not_read_is_not_said_to_be_at_fault() {
     // What the server as a whole has no room for ends a stream, as ever.
     assert!(refused_item(too_many_requests("CONCURRENT_REQUESTS_MAX", 8), 0).is_err());
 }
+
+/// Whoever repeats what is UNAVAILABLE tried again for ever, and looked for the fault at the store.
+#[test]
+fn of_snapshots_only_what_may_pass_is_unavailable() {
+    use ragstone_snapshot::{Error, Until};
+    let object = || "log/1".to_owned();
+    for (error, code, reason) in [
+        (Error::Exists { name: "daily".to_owned() }, Code::AlreadyExists, "SNAPSHOT_EXISTS"),
+        (Error::Diverged { object: object() }, Code::FailedPrecondition, "SNAPSHOT_DIVERGED"),
+        (Error::MissingLog { from: 3, to: 7 }, Code::DataLoss, "SNAPSHOT_DAMAGED"),
+        (Error::Missing { object: object() }, Code::DataLoss, "SNAPSHOT_DAMAGED"),
+        (Error::NotReached { position: 3, until: Until::Position(7) }, Code::NotFound, "SNAPSHOT_NOT_FOUND"),
+        (Error::Busy { what: "a snapshot".to_owned() }, Code::Unavailable, "SNAPSHOT_STORE_FAILED"),
+    ] {
+        let status = snapshot(error);
+        let details = status.get_error_details();
+        assert_eq!(
+            (status.code(), details.error_info().unwrap().reason.as_str()),
+            (code, reason),
+            "{status:?}"
+        );
+    }
+}

@@ -210,7 +210,16 @@ class SnapshotStoreFailed(Unavailable):
 
 
 class SnapshotDamaged(DataLoss):
-    """A snapshot is damaged."""
+    """A snapshot is damaged, or a part of the archived log is missing."""
+
+
+class SnapshotExists(AlreadyExists):
+    """The store has a snapshot of this name."""
+
+
+class SnapshotDiverged(FailedPrecondition):
+    """The store has the log of another history of this database, whose directory was copied or put back by other means
+    than a restore. Give each a store of its own."""
 
 
 class ExchangeNotAllowed(PermissionDenied):
