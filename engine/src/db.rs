@@ -87,7 +87,8 @@ impl Db {
     /// # Errors
     /// [`Error::Locked`] if it is open already, [`Error::Restoring`] if it
     /// is not restored to the end, [`Error::Corrupt`] with file and offset if manifest or log are
-    /// damaged (of segments, see [`OnDamage`](crate::OnDamage)), [`Error::Io`] if the system refuses.
+    /// damaged (of segments, see [`OnDamage`](crate::OnDamage)), [`Error::Io`] if the system refuses, [`Error::Invalid`] for a `RAGSTONE_ISA` that
+    /// names no instruction set.
     pub fn open(path: impl AsRef<Path>) -> Result<Db> {
         Self::open_with(path, DbOptions::default())
     }

@@ -70,7 +70,7 @@
 //! - [`DbOptions`] bounds threads and memory.
 //! - A directory has one writer, or any number of readers ([`Db::open_read_only`]).
 //! - There is no global state: databases share no thread pool, lock or cache. No signal handler is set. The only environment variable
-//!   that is read is `RAGSTONE_ISA`, which forces older instructions.
+//!   that is read is `RAGSTONE_ISA`, which forces older instructions; where it names none, nothing is opened.
 //! - All threads have ended when the last handle is dropped.
 
 mod aliases;

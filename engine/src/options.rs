@@ -2,6 +2,8 @@
 
 use std::num::NonZero;
 
+use ragstone_kernels::{ISA_VARIABLE, Isa};
+
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::limits::{LOG_FILE_BYTES_MAX, LOG_QUEUE_BYTES_MAX, SEAL_ROWS_MAX, THREADS_MAX};
@@ -125,6 +127,8 @@ impl Default for DbOptions {
 impl DbOptions {
     /// Refuses what no database can be opened with. Nothing that is refused here is looked at again.
     pub(crate) fn check(&self) -> Result<()> {
+        // Whoever compares instruction sets, or looks for a fault of one, would measure another than they name.
+        Isa::asked().map_err(|reason| Error::invalid(ISA_VARIABLE, reason))?;
         let Self { seal_rows, seal_bytes, growing_bytes_max, log_bytes_max, log_file_bytes, .. } = *self;
         let (seal_rows, log_queue_bytes) = (seal_rows as u64, self.log_queue_bytes as u64);
         let threads = self.threads.map_or(1, |threads| threads.get() as u64);

@@ -1,7 +1,8 @@
 //! Which instructions this processor has: asked once, at the first use.
 //!
 //! Levels are ordered; each includes those below it. `RAGSTONE_ISA=scalar|avx2|avx512|avx512vnni|amx` forces a lower level, so that
-//! every path can be tested and compared on one machine; a level that the processor lacks is never used.
+//! every path can be tested and compared on one machine; a level that the processor lacks is never used. What names no level is told
+//! to who asks ([`Isa::asked`]), and kernels go on as if it were not set.
 
 use std::sync::OnceLock;
 
@@ -30,11 +31,25 @@ impl Isa {
         static CURRENT: OnceLock<Isa> = OnceLock::new();
         *CURRENT.get_or_init(|| {
             let detected = Isa::detected();
-            std::env::var(ISA_VARIABLE)
-                .ok()
-                .and_then(|name| Isa::parse(&name))
-                .map_or(detected, |wanted| wanted.min(detected))
+            Isa::asked().ok().flatten().map_or(detected, |wanted| wanted.min(detected))
         })
+    }
+
+    /// The level that [`ISA_VARIABLE`] names; none where that is not set, or to nothing.
+    ///
+    /// # Errors
+    /// Why it names none.
+    pub fn asked() -> Result<Option<Isa>, String> {
+        std::env::var_os(ISA_VARIABLE).map_or(Ok(None), |name| Isa::named(&name.to_string_lossy()))
+    }
+
+    fn named(name: &str) -> Result<Option<Isa>, String> {
+        match Isa::parse(name) {
+            None if !name.is_empty() => {
+                Err(format!("`{name}` is none of {}", Isa::ALL.map(Isa::name).join(", ")))
+            }
+            level => Ok(level),
+        }
     }
 
     /// The highest level that this processor has. Kernels are made for each search and ask this, and the processor is asked once: a
@@ -107,4 +122,19 @@ fn has_tiles() -> bool {
     }
     // SAFETY: the processor has `xgetbv`, as has just been asked.
     has(TILES_AND_BYTES, __cpuid_count(7, 0).edx) && unsafe { saved() } & SAVED_TILES == SAVED_TILES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_is_asked_for_by_its_name() {
+        for level in Isa::ALL {
+            assert_eq!(Isa::named(level.name()), Ok(Some(level)));
+        }
+        assert_eq!(Isa::named(""), Ok(None));
+        let wrong = "`AVX2` is none of scalar, avx2, avx512, avx512vnni, amx";
+        assert_eq!(Isa::named("AVX2"), Err(wrong.to_owned()));
+    }
 }

@@ -243,7 +243,8 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "RAGSTONE_ISA",
-        help: "Compute with fewer of the processor's instructions than it has: `scalar`, `avx2`, `avx512`, `avx512vnni` or `amx`.",
+        help: "Compute with fewer of the processor's instructions than it has: `scalar`, `avx2`, `avx512`, `avx512vnni` or `amx`. What \
+               is none of these is refused when the database is opened.",
         is_secret: false,
     },
     Variable {

@@ -349,3 +349,26 @@ fn a_server_that_is_not_there_is_named() {
     let scratch = Scratch::new();
     scratch.fails(&["--url", "http://127.0.0.1:9"], &["collection", "list"], &["127.0.0.1:9"]);
 }
+
+/// A typing error was passed over, and the best of the processor's instructions were used without a word.
+#[test]
+fn instructions_that_there_are_not_are_refused() {
+    let scratch = Scratch::new();
+    let data = scratch.path("data");
+    let create = |isa: &str| {
+        let name = format!("with-{isa}");
+        let create = ["collection", "create", &name, "--dimension", "2"];
+        let mut command = scratch.command(&["--data", &data], &create);
+        let output = command.env("RAGSTONE_ISA", isa).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    for isa in ["scalar", ""] {
+        let (is_done, told) = create(isa);
+        assert!(is_done, "{isa}: {told}");
+    }
+    let (is_done, told) = create("avx-2");
+    assert!(
+        !is_done && told.contains("RAGSTONE_ISA") && told.contains("`avx-2` is none of scalar, avx2"),
+        "{told}"
+    );
+}
