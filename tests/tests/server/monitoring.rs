@@ -329,6 +329,10 @@ fn alerts_are_about_metrics_that_there_are() {
         // What looks back finds servers that are no more, too, whose addresses may never come again.
         let expression = alert["expr"].as_str().unwrap();
         assert!(!expression.contains("_over_time(") || expression.contains("and on ("), "{name}");
+        // A server that is asked by gRPC how it is, each second, has few calls besides, and all of these may fail: of all requests that was too small a share.
+        let requests = "ragstone_grpc_requests_total";
+        let of_the_api = format!("{requests}{{service=~\"ragstone.*\"");
+        assert_eq!(expression.matches(requests).count(), expression.matches(&of_the_api).count(), "{name}");
         let opened = |bracket: char| expression.matches(bracket).count();
         assert!(opened('(') == opened(')') && opened('{') == opened('}'), "{name}");
     }
