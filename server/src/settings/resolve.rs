@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::{CONFIG_VARIABLE, Setting, Settings, all, file};
+use super::{CONFIG_VARIABLE, Setting, Settings, all, file, find};
 
 /// Where a setting may be written.
 pub struct Sources<'a> {
@@ -96,6 +96,27 @@ impl Resolved {
     /// Where the setting of a key comes from.
     pub fn origin(&self, key: &str) -> &Origin {
         self.origins.get(key).unwrap_or(&Origin::Default)
+    }
+
+    /// What holds and cannot be meant together, with its places. A server runs with it, and callers are told of the one limit where they heed the other.
+    pub fn doubts(&self) -> Vec<String> {
+        let server = &self.settings.server;
+        let of_one = [
+            ("request_bytes_max", server.request_bytes_max),
+            ("response_bytes_max", server.response_bytes_max),
+        ];
+        let unreached = of_one.into_iter().filter(|(_, bytes)| *bytes > server.message_bytes_max);
+        let told = |(key, _): (&'static str, usize)| {
+            let (all, one) = (self.written("message_bytes_max"), self.written(key));
+            format!("{all} is below {one}: messages between the two are told to come back, and never taken")
+        };
+        unreached.map(told).collect()
+    }
+
+    /// A setting as it holds, and where that is written.
+    fn written(&self, key: &str) -> String {
+        let value = find(key).and_then(|setting| setting.shown(&self.settings));
+        format!("{key} = {} ({})", value.unwrap_or_default(), self.origin(key))
     }
 }
 

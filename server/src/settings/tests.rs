@@ -156,6 +156,22 @@ fn all_that_a_server_would_not_start_for_is_told_at_once() {
     assert!(Settings::default().problems().is_empty());
 }
 
+/// A server ran with it: a request that `request_bytes_max` allows was told to come back when there is more room, which there never is.
+#[test]
+fn a_limit_that_another_one_keeps_from_being_reached_is_told() {
+    let doubts = |file: &str, flags: &[(&'static str, &str)]| resolved(file, &[], flags).unwrap().doubts();
+    let told = doubts("\nmessage_bytes_max = \"48MiB\"\n", &[("request_bytes_max", "50MiB")]);
+    let [request, response] = told.as_slice() else { panic!("{told:?}") };
+    assert!(
+        request.starts_with("message_bytes_max = \"48MiB\" (") && request.contains("r.toml:2) is below"),
+        "{request}"
+    );
+    assert!(request.contains(" is below request_bytes_max = \"50MiB\" (--request-bytes-max): "), "{request}");
+    assert!(response.contains(" is below response_bytes_max = \"64MiB\" (default): "), "{response}");
+    assert!(doubts("", &[]).is_empty());
+    assert!(doubts("message_bytes_max = \"64MiB\"", &[("request_bytes_max", "64MiB")]).is_empty());
+}
+
 #[test]
 fn what_is_no_toml_is_told_with_its_line() {
     for (file, line) in [("listen = \"a:1\"\nmodel = nonsense\n", 2), ("a = 1\n\na = 2\n", 3), ("[tls\n", 1)]

@@ -138,6 +138,21 @@ fn check_tells_a_variable_that_is_nearly_a_setting() {
 }
 
 #[test]
+fn check_tells_limits_that_cannot_be_meant_together() {
+    let scratch = Scratch::new();
+    let check = ["config", "check", "--message-bytes-max", "32MiB", "--response-bytes-max", "33MiB"];
+    let told = "message_bytes_max = \"32MiB\" (--message-bytes-max) is below response_bytes_max = \"33MiB\" (--response-bytes-max)";
+    let checked = scratch.json(&[], &check);
+    let doubts = &checked["doubts"];
+    assert!(
+        doubts.as_array().unwrap().len() == 1 && doubts[0].as_str().unwrap().starts_with(told),
+        "{doubts}"
+    );
+    let shown = String::from_utf8(scratch.run(&[], &check).stdout).unwrap();
+    assert!(shown.contains(&format!("\n# {told}: ")), "{shown}");
+}
+
+#[test]
 fn check_tells_every_mistake_with_its_place() {
     let scratch = Scratch::new();
     scratch.write("r.toml", b"lissten = \"a:1\"\n\n[tls]\nreload_interval = 5\n");

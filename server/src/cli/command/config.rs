@@ -65,6 +65,9 @@ fn print(resolved: &Resolved) -> Result<()> {
     for (name, nearest) in serve::misspelt_variables() {
         writeln!(out, "# {} is no setting; the nearest is {nearest}", output::harmless(&name))?;
     }
+    for doubt in resolved.doubts() {
+        writeln!(out, "# {}", output::harmless(&doubt))?;
+    }
     Ok(())
 }
 
@@ -85,5 +88,11 @@ fn print_json(resolved: &Resolved) -> Result<()> {
         .map(|(name, nearest)| json!({ "variable": name, "nearest": nearest }))
         .collect();
     let file = resolved.file.as_ref().map(|file| file.display().to_string());
-    output::json(&json!({ "file": file, "settings": settings, "variables": variables, "misspelt": misspelt }))
+    output::json(&json!({
+        "file": file,
+        "settings": settings,
+        "variables": variables,
+        "misspelt": misspelt,
+        "doubts": resolved.doubts(),
+    }))
 }

@@ -35,6 +35,9 @@ fn serve(resolved: &Resolved) -> Result<()> {
     for (variable, nearest) in misspelt_variables() {
         tracing::warn!(variable, nearest, "a variable of the environment is no setting, but nearly");
     }
+    for doubt in resolved.doubts() {
+        tracing::warn!(doubt, "settings cannot be meant together");
+    }
     let generate_models = generate_models(resolved)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .max_blocking_threads(settings.server.blocking_threads_max())
