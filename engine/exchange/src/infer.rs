@@ -5,7 +5,7 @@
 //! | bool | bool |
 //! | int8 … int64, uint8 … uint64 | int; what is above 2^63 is an error of its row |
 //! | float16, float32, float64 | float |
-//! | utf8, large and view ones | string; JSON with the extension `arrow.json` |
+//! | utf8, large and view ones | string; JSON with the extension `arrow.json`, or as a column that Parquet calls JSON (`read/json.rs`) |
 //! | date32, date64, timestamps of any unit and zone | timestamp; those without a zone are UTC; nanoseconds are rounded down |
 //! | lists of floats, of fixed length or not | a dense vector, stored as 16-bit floats if they are; float64 is rounded |
 //! | lists of lists of floats | a multi-vector |

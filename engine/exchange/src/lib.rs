@@ -58,6 +58,7 @@
 //! | integers | int; what is above 2^63 is an error of its row |
 //! | floats | float |
 //! | strings of every layout | string |
+//! | strings that the file calls JSON: the extension `arrow.json`, the type JSON of Parquet | JSON |
 //! | dates, timestamps of any unit and zone | timestamp; without a zone it is UTC, nanoseconds are rounded down |
 //! | lists of strings; struct of `lat` and `lon` | strings; geo |
 //! | dictionaries of single values | what these are by themselves |

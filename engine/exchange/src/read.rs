@@ -7,6 +7,7 @@
 //! file, or a part of a large one (`sliced.rs`).
 
 mod blocks;
+mod json;
 mod moments;
 mod sliced;
 mod texts;
@@ -95,7 +96,7 @@ impl Opened {
                 let about = read.metadata().file_metadata();
                 let pairs = about.key_value_metadata().into_iter().flatten();
                 let text = pairs.filter(|pair| pair.key == metadata::KEY).find_map(|pair| pair.value.clone());
-                Ok((read.schema().clone(), text, u64::try_from(about.num_rows()).ok()))
+                Ok((json::named(&read), text, u64::try_from(about.num_rows()).ok()))
             }
         })?;
         let text = text.or_else(|| schema.metadata().get(metadata::KEY).map(|text| text.to_string()));
