@@ -53,8 +53,8 @@ pub struct ServerConfig {
     pub concurrent_generations_max: usize,
     /// The part of the places of a kind, and of those of streams, that one caller may have at a time: above 0, and 1 at most; some
     /// ([`CALLER_PLACES_MIN`](limits::CALLER_PLACES_MIN)) in any case. Where callers are not told apart ([`access`](Self::access)), one may have all.
-    /// The same part of [`message_bytes_max`](Self::message_bytes_max) is the most that long answers may have of one caller, or where callers are not told apart
-    /// of one connection, until they have gone; one alone is always answered.
+    /// The same part of [`message_bytes_max`](Self::message_bytes_max) is the most that messages may have of one caller, or where callers are not told apart
+    /// of one connection, unless enough is free for others ([`BEYOND_SHARE_MAX`](limits::BEYOND_SHARE_MAX)).
     pub caller_share_max: f64,
     /// How long a caller may take nothing of an answer before it is given up. Of an answer of one message over gRPC, and of all answers of the HTTP port, all
     /// waiting counts, and each [`BODY_BYTES_PER_SECOND_MIN`](limits::BODY_BYTES_PER_SECOND_MIN) that the connection takes, of whatever answer, make up for

@@ -16,7 +16,9 @@
 //! | [`SHORT_READ_ROWS_MAX`] | 100 rows; reads of more, and of groups, batches and ranges, are worked on one fewer at a time than there are processors (by default, `large_requests_max`), callers one after the other | it waits |
 //! | [`SHORT_MESSAGE_BYTES_MAX`] | 1 MiB; longer requests are read, and longer answers written, in the same turns | it waits |
 //! | [`CONCURRENT_GENERATIONS_MAX`] | 64 answers (by default) | RESOURCE_EXHAUSTED, with RetryInfo |
-//! | [`CALLER_SHARE_MAX`] | 0.5 of the places of a kind, and of those of streams, for a caller who is known (by default); and of [`MESSAGE_BYTES_MAX`], for long answers of a caller, or of a connection, that have not gone | RESOURCE_EXHAUSTED, with RetryInfo |
+//! | [`CALLER_SHARE_MAX`] | 0.5 of the places of a kind, and of those of streams, for a caller who is known (by default); and of [`MESSAGE_BYTES_MAX`], for the messages of a caller, or of a connection | RESOURCE_EXHAUSTED, with RetryInfo |
+//! | [`BEYOND_SHARE_MAX`] | 0.875 of [`MESSAGE_BYTES_MAX`] for all messages together, up to which those of one may have more than that share | RESOURCE_EXHAUSTED, with RetryInfo |
+//! | [`UNSHARED_BYTES_MAX`] | 64 KiB of a call's messages, which count for no such share | none |
 //! | [`CALLER_PLACES_MIN`] | 8 of a kind, however small that share is | none |
 //! | [`ANSWER_STALL_SECONDS_MAX`] | 60 s (by default) | the answer is given up |
 //! | [`GRPC_CONNECTIONS_MAX`] | 1,024 of the gRPC port (by default) | that which has rested longest is closed; where none rests, the connection waits |
@@ -204,9 +206,13 @@ pub const FILE_NAME_BYTES_MAX: usize = 255;
 pub const OPERATIONS_KEPT_MAX: usize = 256;
 /// Answers of language models that are under way, by default; one more is refused.
 pub const CONCURRENT_GENERATIONS_MAX: usize = 64;
-/// The part of the places of a kind that one caller may have at a time, by default; of those of streams, likewise; and of the memory of messages, what the
-/// caller's answers of more than [`SHORT_MESSAGE_BYTES_MAX`] have until they have gone.
+/// The part of the places of a kind that one caller may have at a time, by default; of those of streams, likewise; and of the memory of messages, where
+/// less is free of it than [`BEYOND_SHARE_MAX`] leaves.
 pub const CALLER_SHARE_MAX: f64 = 0.5;
+/// The part of the memory of messages up to which a caller may have more than the share of it: what is left is for others, who are answered meanwhile.
+pub const BEYOND_SHARE_MAX: f64 = 0.875;
+/// Bytes of the messages of a call that count for no caller's share of their memory: as many as there are places take little of it.
+pub const UNSHARED_BYTES_MAX: usize = 64 << 10;
 /// Places of a kind that one caller may have at a time, however small their share is.
 pub const CALLER_PLACES_MIN: usize = 8;
 /// Seconds for which a caller may take nothing of an answer, by default.

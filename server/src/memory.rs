@@ -5,7 +5,7 @@
 //! **Idea.** Whatever arrives is counted while it arrives, and an answer when it is made; what would go beyond the bound is refused, with a pause
 //! after which it may come again, and what is under way goes on. A part of a message counts for [`PART_BYTES`] beside its bytes, as it takes
 //! more in memory than on the wire ([`elements`](crate::elements)). A request is counted until its work is done and its answer has gone,
-//! a message of a stream until it is acknowledged.
+//! a message of a stream until it is acknowledged. What one caller may have of it is in `work/portions.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -40,6 +40,11 @@ impl Memory {
             Ok(_) => Ok(()),
             Err(_) => Err(status::messages_full(self.max)),
         }
+    }
+
+    /// How many are counted.
+    pub(crate) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
     }
 
     /// Counts some bytes less, which were counted before.

@@ -6,7 +6,7 @@
 //!
 //! Where many answers share a connection, what it takes of the others restores it too: of a slow one that is busy all the time, each has a small part. But
 //! an answer of which nothing at all is taken waits no longer for that. What they have of the memory of messages meanwhile is bounded for each caller, or
-//! connection (`work/unread.rs`).
+//! connection (`work/portions.rs`).
 
 use std::time::Duration;
 

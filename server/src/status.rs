@@ -40,10 +40,10 @@ pub(crate) use self::access::{
     key, key_set_not_read, permission_denied, quota_exceeded, rate_limited, unauthenticated,
 };
 pub(crate) use self::call::{
-    answer_stalled, answers_not_taken, body_stalled, cancelled, deadline_exceeded, decompressed_too_large,
-    fault, malformed, messages_full, not_grpc, opening, request_too_large, response_too_large, shutting_down,
-    stream_deadline_exceeded, stream_rested, too_many_of_caller, too_many_requests, unknown_compression,
-    unknown_method,
+    answer_stalled, body_stalled, cancelled, deadline_exceeded, decompressed_too_large, fault, malformed,
+    messages_full, messages_of_caller, not_grpc, opening, request_too_large, response_too_large,
+    shutting_down, stream_deadline_exceeded, stream_rested, too_many_of_caller, too_many_requests,
+    unknown_compression, unknown_method,
 };
 pub(crate) use self::models::{model_loading, model_not_allowed};
 pub(crate) use self::operations::{

@@ -23,19 +23,18 @@
 //! An answer is little work and much waiting, streamed or not: what it computes (finding its evidence) takes a turn among the reads, and while it
 //! waits for its model it has a thread ([`Work::wait`]) and no turn, so its places bound those threads.
 //!
-//! No caller who is known has more than a share of the places (`shares.rs`), nor has any, or any connection, more than a share of the memory of messages for
-//! answers that have not gone (`unread.rs`). What is refused for want of room is counted by what there was none in
-//! (`refused.rs`).
+//! No caller who is known has more than a share of the places (`shares.rs`), nor has any, or any connection, more than a share of the memory of messages
+//! when that is short (`portions.rs`). What is refused for want of room is counted by what there was none in (`refused.rs`).
 //!
 //! One thing is computed on a thread of the runtime all the same: short queries, within a millisecond, where they are (`here.rs`).
 
 mod here;
 mod line;
 mod place;
+mod portions;
 mod refused;
 mod shares;
 mod turns;
-mod unread;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,11 +48,11 @@ use crate::status;
 
 pub(crate) use here::{HERE, Lately, Trial};
 pub(crate) use place::Place;
+use portions::Portions;
 pub(crate) use refused::Refusal;
 use refused::Refused;
 use shares::{Share, Shares};
 pub(crate) use turns::Turns;
-use unread::Unread;
 
 /// How often somebody who gives way looks whether there is little else to do.
 const SPARE_PAUSE: Duration = Duration::from_millis(20);
@@ -130,7 +129,7 @@ struct Shared {
     generations: Gates,
     memory: Memory,
     shares: Shares,
-    unread: Unread,
+    portions: Portions,
     lately: Lately,
     /// Of reads that ask for much, beside their own.
     large_reads: Turns,
@@ -170,7 +169,7 @@ impl Work {
             generations,
             memory: Memory::new(config.message_bytes_max),
             shares: Shares::new(config.caller_share_max),
-            unread: Unread::new(config.caller_share_max, config.message_bytes_max),
+            portions: Portions::new(config.caller_share_max, config.message_bytes_max),
             lately: Lately::default(),
             large_messages: large_reads.shared_with("large_message"),
             large_answers: large_reads.shared_with("large_answer"),

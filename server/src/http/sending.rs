@@ -59,10 +59,10 @@ impl io::Write for Bounded {
     }
 }
 
-/// The answer of these bytes of JSON, counted as the request's that this task answers, and a long one as one of its caller's, if that is known.
+/// The answer of these bytes of JSON, counted as the request's that this task answers.
 pub(super) fn counted_json(bytes: Vec<u8>) -> Result<Response, ApiError> {
     if let Some(place) = Place::current() {
-        place.take_unread(bytes.len())?;
+        place.take(bytes.len())?;
     }
     Ok(answer(StatusCode::OK, "application/json", Body::from(bytes)))
 }
@@ -189,11 +189,11 @@ mod tests {
             let response = place.within(|| counted_json(vec![7; long]));
             response.map(|response| holding(response, place))
         };
-        let [first, second] = ["a", "a"].map(|caller| answered(caller).unwrap());
+        let [first, second, third] = ["a"; 3].map(|caller| answered(caller).unwrap());
         let refused = answered("a").unwrap_err();
         assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS, "{refused:?}");
         drop(answered("b").unwrap());
         drop(first);
-        drop((answered("a").unwrap(), second));
+        drop((answered("a").unwrap(), second, third));
     }
 }

@@ -293,8 +293,8 @@ const LIMITS: &[Setting] = &[
         Field::Share(|s| &mut s.server.caller_share_max),
         "The share of the places of a kind (requests, streams and answers apart) that one key, or one subject of tokens, may have at a \
          time: above 0, at most 1, and 8 places in any case. Without `auth` or `jwt.keys` callers are not told apart, and one may have \
-         all. The same share of `message_bytes_max` bounds the answers of more than 1 MiB that one caller (where callers are not told \
-         apart, one connection) has not taken yet; one alone is always answered.",
+         all. The same share of `message_bytes_max` bounds the messages of more than 64 KiB of one caller (where callers are not told \
+         apart, of one connection), unless an eighth of that memory is free.",
     ),
     Setting::new(
         "worker_threads_max",

@@ -44,11 +44,11 @@ pub(crate) fn messages_full(max: usize) -> Status {
     no_room("MESSAGE_BYTES_MAX", max, message)
 }
 
-/// The long answers of the caller, or of the connection, that have not gone leave no room for this one.
-pub(crate) fn answers_not_taken(max: usize) -> Status {
+/// The messages of the caller, or of the connection, leave no room for this one.
+pub(crate) fn messages_of_caller(max: usize) -> Status {
     let message = format!(
-        "with this one, the long answers that the caller has not taken yet would have more than the {max} bytes that CALLER_SHARE_MAX leaves one of \
-         MESSAGE_BYTES_MAX; try again when some are taken"
+        "the messages of the caller's calls would take more than {max} bytes of memory, which is what CALLER_SHARE_MAX leaves one of MESSAGE_BYTES_MAX \
+         where less than an eighth of that is free; try again when some are answered and their answers taken, or send or ask for less at once"
     );
     no_room("CALLER_SHARE_MAX", max, message)
 }

@@ -9,11 +9,11 @@ use tokio::sync::OwnedSemaphorePermit;
 use tonic::Status;
 
 use super::line::Whose;
+use super::portions::Portion;
 use super::shares::Share;
-use super::unread::Held;
 use super::{Kind, Work};
 use crate::connections::Peer;
-use crate::limits::SHORT_MESSAGE_BYTES_MAX;
+use crate::limits::{SHORT_MESSAGE_BYTES_MAX, UNSHARED_BYTES_MAX};
 
 /// A request's place. Work that has begun shares it, so that it is free when the last of both has ended.
 #[derive(Clone, Debug)]
@@ -30,14 +30,14 @@ pub(crate) struct Place {
 struct Taken {
     _admitted: OwnedSemaphorePermit,
     work: Work,
+    /// Of the memory of messages, what counts as its caller's. Gone before the connection, by whose number it may be known.
+    portion: OnceLock<Portion>,
     /// By which connection it came, if that is known. All calls of one share it, so the place is cloned without it.
     peer: OnceLock<Peer>,
     /// Of the caller, once that is known.
     share: OnceLock<Share>,
     /// Of the memory of messages.
     bytes: AtomicUsize,
-    /// Of that memory, what a long answer has until it has gone.
-    unread: OnceLock<Held>,
     /// Whether its answer takes long to write.
     answers_long: AtomicBool,
 }
@@ -57,8 +57,8 @@ impl Place {
     /// The place that a permit gives, with nothing of the memory taken so far.
     pub(super) fn new(kind: Kind, streams: bool, permit: OwnedSemaphorePermit, work: Work) -> Place {
         let (bytes, answers_long) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let (peer, share, unread) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        let taken = Taken { _admitted: permit, work, peer, share, bytes, unread, answers_long };
+        let (portion, peer, share) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        let taken = Taken { _admitted: permit, work, portion, peer, share, bytes, answers_long };
         Place { kind, streams, deadline: None, shared: Arc::new(taken) }
     }
 
@@ -116,44 +116,50 @@ impl Place {
     /// Counts bytes of its messages, until the place is free or they are [given back](Self::give_back).
     ///
     /// # Errors
-    /// RESOURCE_EXHAUSTED when the messages of all requests take too much.
+    /// RESOURCE_EXHAUSTED when the messages of all requests take too much, or those of its caller.
     pub(crate) fn take(&self, bytes: usize) -> Result<(), Status> {
-        self.shared.work.hold(self.kind, bytes)?;
-        self.shared.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let shared = &self.shared;
+        shared.work.hold(self.kind, bytes)?;
+        if let Err(refused) = self.take_of_caller(bytes) {
+            shared.work.release(bytes);
+            return Err(refused);
+        }
+        shared.bytes.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Counts them as its caller's, if that is known, and from where its messages are no short ones any more.
+    fn take_of_caller(&self, bytes: usize) -> Result<(), Status> {
+        let shared = &self.shared;
+        let is_short = || shared.bytes.load(Ordering::Relaxed).saturating_add(bytes) <= UNSHARED_BYTES_MAX;
+        let portion = match shared.portion.get() {
+            Some(portion) => portion,
+            None if is_short() => return Ok(()),
+            None => match self.whose() {
+                Whose::Nobody => return Ok(()),
+                whose => shared.portion.get_or_init(|| shared.work.portion_of(whose)),
+            },
+        };
+        shared.work.hold_of_caller(self.kind, portion, bytes)
     }
 
     /// Counts them no more; at most as many as were taken.
     pub(crate) fn give_back(&self, bytes: usize) {
         self.shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
         self.shared.work.release(bytes);
-    }
-
-    /// Counts bytes of its answer, until it has gone.
-    ///
-    /// # Errors
-    /// As [`take`](Self::take); of a long one also when those of its caller that have not gone have as much as they may.
-    pub(crate) fn take_unread(&self, bytes: usize) -> Result<(), Status> {
-        let unread = match is_long(bytes) {
-            true => self.shared.work.hold_unread(self.kind, self.whose(), bytes)?,
-            false => None,
-        };
-        self.take(bytes)?;
-        if let Some(unread) = unread {
-            // A call has one, which is counted once.
-            let _ = self.shared.unread.set(unread);
+        if let Some(portion) = self.shared.portion.get() {
+            portion.give_back(bytes);
         }
-        Ok(())
     }
 
-    /// The same, and that a long one takes long to write. Those of a write are never refused, as it is done by then, and are few; nor are those of a
-    /// stream, which go one by one.
+    /// Counts bytes of its answer, until it has gone, and that a long one takes long to write. Those of a write are never refused, as it is done by then,
+    /// and are few; nor are those of a stream, which go one by one.
     ///
     /// # Errors
-    /// As [`take_unread`](Self::take_unread).
+    /// As [`take`](Self::take).
     pub(crate) fn take_answer(&self, bytes: usize) -> Result<(), Status> {
         if self.kind == Kind::Read && !self.streams {
-            self.take_unread(bytes)?;
+            self.take(bytes)?;
         }
         // One that is refused is short.
         if is_long(bytes) {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) enum Refusal {
     /// Every place of the kind was taken.
     Places,
-    /// The caller had as many of them as one may; or as much of the memory of messages, for answers not taken yet.
+    /// The caller had as many of them as one may; or as much of the memory of messages.
     CallerShare,
     /// The messages of all calls took all the memory that they may.
     Memory,

@@ -7,7 +7,7 @@ use tonic::Code;
 
 use super::*;
 use crate::connections::Peer;
-use crate::limits::CALLER_PLACES_MIN;
+use crate::limits::{CALLER_PLACES_MIN, UNSHARED_BYTES_MAX};
 
 fn work(concurrent_requests_max: usize, worker_threads_max: usize) -> Work {
     Work::new(&ServerConfig { concurrent_requests_max, worker_threads_max, ..ServerConfig::default() })
@@ -58,15 +58,56 @@ fn long_answers_of_a_connection_leave_memory_to_others() {
     let work = Work::new(&ServerConfig { message_bytes_max: 8 * short, ..ServerConfig::default() });
     let [slow, other] = [Peer::at(None), Peer::at(None)];
     let place = |peer: &Peer| work.admit(Kind::Read, false).unwrap().by(Some(peer.clone()));
-    let mut unread = vec![place(&slow), place(&slow)];
+    let mut unread: Vec<Place> = (0..3).map(|_| place(&slow)).collect();
     unread.iter().for_each(|place| place.take_answer(2 * short).unwrap());
-    let third = place(&slow);
-    assert_eq!(third.take_answer(2 * short).unwrap_err().code(), Code::ResourceExhausted);
+    let last = place(&slow);
+    assert_eq!(last.take_answer(2 * short).unwrap_err().code(), Code::ResourceExhausted);
     assert_eq!(work.refused(Kind::Read, Refusal::CallerShare), 1);
-    assert!(!third.answers_long() && third.take_answer(short).is_ok(), "a short one is not counted");
+    assert!(!last.answers_long());
+    place(&slow).take_answer(UNSHARED_BYTES_MAX).expect("a short one has room");
     place(&other).take_answer(2 * short).unwrap();
     unread.pop();
     place(&slow).take_answer(2 * short).unwrap();
+}
+
+/// Requests of which the last bytes did not come had all the memory of messages, whatever their kinds, and everybody else's were refused.
+#[test]
+fn what_comes_of_a_callers_requests_leaves_memory_to_others() {
+    const MIB: usize = 1 << 20;
+    let work = Work::new(&ServerConfig { message_bytes_max: 16 * MIB, ..ServerConfig::default() });
+    let place = |kind: Kind, caller: &str| {
+        let place = work.admit(kind, false).unwrap();
+        place.of_caller(&caller.into()).unwrap();
+        place
+    };
+    let [first, second] = [Kind::Read, Kind::Write].map(|kind| place(kind, "a"));
+    for _ in 0..7 {
+        first.take(MIB).unwrap();
+        second.take(MIB).unwrap();
+    }
+    let refused = first.take(MIB).unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert!(refused.message().contains("CALLER_SHARE_MAX"), "{refused:?}");
+    assert_eq!(Refusal::ALL.map(|refusal| work.refused(Kind::Read, refusal)), [0, 1, 0]);
+    let other = place(Kind::Write, "b");
+    other.take(2 * MIB).expect("what was refused is not counted");
+    drop(other);
+
+    // The one ends that was refused, and the other goes on. It never has all of it, however far its parts go beyond its bytes.
+    drop(first);
+    for _ in 0..7 {
+        second.take(MIB).unwrap();
+    }
+    assert!(second.take(MIB).is_err());
+    place(Kind::Read, "b").take(MIB).unwrap();
+
+    // As of a stream, of which a message is acknowledged.
+    second.give_back(7 * MIB);
+    let third = place(Kind::Write, "a");
+    third.take(7 * MIB).unwrap();
+    assert!(second.take(MIB).is_err() && third.take(MIB).is_err());
+    drop(second);
+    third.take(7 * MIB).unwrap();
 }
 
 /// As many large reads as there are places were all before a message that came behind them, and it was given up meanwhile.

@@ -39,6 +39,7 @@ mod reflection;
 mod restore;
 mod retries;
 mod retrieval;
+mod shares;
 mod shutdown;
 mod streams;
 mod templates;
