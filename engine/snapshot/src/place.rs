@@ -98,6 +98,9 @@ fn directory(url: &str, path: PathBuf, makes: bool) -> Result<Place> {
     let failed = |error: String| Error::Place { url: url.to_owned(), reason: error };
     if makes {
         std::fs::create_dir_all(&path).map_err(|error| failed(error.to_string()))?;
+    } else if path.try_exists().is_ok_and(|exists| !exists) {
+        // The store itself says that it is "unable to canonicalize" this.
+        return Err(failed("there is no such directory".to_owned()));
     }
     let store = LocalFileSystem::new_with_prefix(&path).map_err(|error| failed(error.to_string()))?;
     let store = Arc::new(store.with_fsync(true));
@@ -187,6 +190,7 @@ mod tests {
         let path = directory.path().join("a b/c");
         let error = open(path.to_str().unwrap(), false).unwrap_err();
         assert!(matches!(error, Error::Place { .. }), "a typing error makes no directory: {error}");
+        assert!(error.to_string().ends_with("there is no such directory"), "{error}");
         open(path.to_str().unwrap(), true).unwrap();
         open(Url::from_file_path(&path).unwrap().as_str(), false).unwrap();
     }

@@ -101,7 +101,7 @@ pub(crate) fn too_many_operations(max: usize) -> Status {
 /// The server was not started with this store.
 pub(crate) fn store_not_allowed(store: &str) -> Status {
     let message = match store {
-        "" => "this server has no store for snapshots, or several of which one is to be named".to_owned(),
+        "" => "this server has no store for snapshots (--snapshot-store), or several of which one is to be named".to_owned(),
         store => format!("store `{store}` is none that this server was started with (--snapshot-store)"),
     };
     Problem::new(Code::PermissionDenied, ErrorReason::SnapshotStoreNotAllowed, message)

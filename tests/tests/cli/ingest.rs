@@ -39,6 +39,11 @@ fn an_empty_folder_removes_nothing_unless_it_may() {
         let emptied = scratch.json(place, &[&ingest[..], &["--allow-empty"]].concat());
         assert_eq!(counts(&emptied), [0, 0, 0, 2]);
         assert_eq!(counts(&scratch.json(place, &ingest)), [0, 0, 0, 0], "nothing is left to lose");
+        // Whoever gave the wrong folder was told of nothing, and of its folders as files.
+        let told = scratch.run(place, &ingest);
+        let (out, err) = (String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr));
+        assert!(out.contains("files of other kinds: 1"), "{out}");
+        assert!(err.contains("looking for documents: 1 files"), "{err}");
     });
 }
 

@@ -38,7 +38,7 @@ fn stats_tell_what_is_there() {
         if is_served {
             assert_eq!(scratch.json(place, &["operation", "list"])["operations"], serde_json::json!([]));
             scratch.fails(place, &["operation", "show", "x"], &["operation `x` does not exist"]);
-            scratch.fails(place, &["admin", "snapshot"], &["no store for snapshots"]);
+            scratch.fails(place, &["admin", "snapshot"], &["no store for snapshots", "--snapshot-store"]);
             scratch.fails(place, &["collection", "restore", "notes"], &["no store for snapshots"]);
             scratch.fails(place, &["admin", "export", "notes", "a.parquet"], &["--exchange-dir"]);
             scratch.fails(place, &["admin", "import", "a.parquet", "notes"], &["--exchange-dir"]);

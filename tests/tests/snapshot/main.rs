@@ -186,10 +186,10 @@ fn mistakes_are_named() {
     let place = Place { url: path("copies"), environment: &[] };
     place.fails(&["snapshot", "--data", &path("absent"), "--to", "URL"], &["absent", "no database"]);
     assert!(!scratch.path().join("absent").exists(), "a mistake makes no database");
-    place.fails(&["snapshot", "list", "--at", "URL"], &["copies"]);
+    place.fails(&["snapshot", "list", "--at", "URL"], &["copies", "no such directory"]);
     place.fails(&["snapshot", "list", "--at", "ftp://host/x"], &["ftp"]);
     let held = open(&scratch.path().join("data"));
-    place.fails(&["snapshot", "--data", &path("data"), "--to", "URL"], &["data", "in use"]);
+    place.fails(&["snapshot", "--data", &path("data"), "--to", "URL"], &["data", "in use", "admin snapshot"]);
     drop(held);
     place.json(&["snapshot", "--data", &path("data"), "--to", "URL"]);
     place.fails(

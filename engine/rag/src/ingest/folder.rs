@@ -157,9 +157,12 @@ impl Walk {
             .sort_by_file_name(Ord::cmp)
             .filter_entry(|entry| !is_made_by_programs(entry));
         for entry in builder.build() {
-            progress.advance(1);
             match entry {
-                Ok(entry) => self.entry(root, &source, &entry),
+                Ok(entry) => {
+                    let is_file = entry.file_type().is_some_and(|kind| kind.is_file());
+                    progress.advance(u64::from(is_file));
+                    self.entry(root, &source, &entry);
+                }
                 Err(error) => {
                     let path = error_path(&error).unwrap_or_else(|| root.to_owned());
                     self.skip(path, SkipReason::Unreadable(error.to_string()));

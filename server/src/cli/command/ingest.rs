@@ -60,6 +60,7 @@ impl Summary {
             unchanged,
             removed,
             skipped,
+            other_files,
             chunks,
             chunks_kept,
             tokens,
@@ -70,9 +71,11 @@ impl Summary {
             if *tokens > 0 { format!(", {:.0} tokens/s", *tokens as f64 / seconds) } else { String::new() };
         let kept = if added + replaced > 0 { format!(" ({chunks_kept} kept)") } else { String::new() };
         let skipped = skipped.len();
+        let others =
+            if *other_files > 0 { format!("; files of other kinds: {other_files}") } else { String::new() };
         format!(
             "{added} added, {replaced} replaced, {unchanged} unchanged, {removed} removed, {skipped} skipped; \
-             {chunks} chunks{kept}, {tokens} tokens embedded in {seconds:.1} s{rate}"
+             {chunks} chunks{kept}, {tokens} tokens embedded in {seconds:.1} s{rate}{others}"
         )
     }
 

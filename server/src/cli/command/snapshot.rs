@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use chrono::{DateTime, SecondsFormat};
 use indicatif::HumanBytes;
 use ragstone::{CancelToken, Db};
@@ -44,7 +44,13 @@ impl Work<'_> {
         if !self.data.join("MANIFEST").is_file() {
             bail!("--data {place}: there is no database");
         }
-        Db::open(self.data).with_context(|| format!("--data {place}"))
+        let opened = Db::open(self.data).map_err(|error| match error {
+            ragstone::Error::Locked { .. } => {
+                anyhow!("{error}; a server takes snapshots itself: `ragstone --url URL admin snapshot`")
+            }
+            error => error.into(),
+        });
+        opened.with_context(|| format!("--data {place}"))
     }
 
     /// Does something long, and shows how far it is, until it is interrupted. Then it tells what becomes of the rest.
