@@ -5,11 +5,13 @@ from __future__ import annotations
 import pickle
 import re
 
+import grpc
 import pytest
 from conftest import ROOT
 
 import ragstone
 from ragstone import CollectionNotFound, LimitExceeded, NotFound, RagstoneError, v1
+from ragstone._channel import error_of
 from ragstone._errors import NUMBERS, from_status
 
 REASONS = ROOT / "proto" / "ragstone" / "v1" / "error_reason.proto"
@@ -75,6 +77,24 @@ def test_what_is_not_known_is_of_its_code() -> None:
     assert type(from_status("WHATEVER", "no")) is RagstoneError
     assert type(from_status("NOT_FOUND", "no", status("FILTER"))) is NotFound
     assert from_status("NOT_FOUND", "no").field is None
+
+
+def test_what_to_do_is_told_behind_what_grpc_says() -> None:
+    """An expired certificate is no matter of authorities, and a server that went away in a call is no mistake about its port."""
+    verified = "SSL_ERROR_SSL: error:1000007d:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED: "
+    for cause, hint in [
+        ("Failed to connect to remote host: Connection refused", "ragstone serve"),
+        ("SSL_ERROR_SSL: error:100000f7:SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER", "try http://"),
+        (f"{verified}self signed certificate: OK", "`ca=`"),
+        (f"{verified}unable to get local issuer certificate: OK", "`ca=`"),
+        (f"{verified}certificate has expired: OK", None),
+        ("Socket closed", "try https://"),
+    ]:
+        said = f"failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: {cause}"
+        told = error_of(grpc.StatusCode.UNAVAILABLE, said, None).message
+        assert told.startswith(said)
+        assert told == said if hint is None else hint in told, told
+        assert error_of(grpc.StatusCode.UNAVAILABLE, cause, None).message == cause
 
 
 def test_exceptions_travel_between_processes() -> None:

@@ -216,6 +216,7 @@ async def test_nobody_listens(kind: str) -> None:
                 await client.collection("notes").delete(filter="n = 1")
             assert failed.value.never_sent
             assert failed.value.reason is None
+            assert str(failed.value).endswith("is a server running there? `ragstone serve` starts one")
             with pytest.raises(Unavailable, match="cannot connect to http://127"):
                 await client.ping(timeout=0.2)
 

@@ -202,7 +202,7 @@ fn connection_refused(status: &Status) -> bool {
 /// What the server said, or what the transport met, down to its innermost cause ("connection refused").
 fn message(status: &Status) -> String {
     match status.source() {
-        Some(source) => format!("{}: {}", status.message(), innermost(source)),
+        Some(source) => format!("{}: {}", status.message(), explained(source)),
         None => status.message().to_owned(),
     }
 }
@@ -214,4 +214,40 @@ pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
         cause = source;
     }
     cause.to_string()
+}
+
+/// The innermost cause of what became of a connection, and what to do about it where that is known: the cause names the fault, not the mistake.
+pub(crate) fn explained(error: &dyn std::error::Error) -> String {
+    const HINTS: &[(&str, &str)] = &[
+        ("Connection refused", "is a server running there? `ragstone serve` starts one"),
+        ("InvalidContentType", "what listens there has no TLS: try http://"),
+        (
+            "frame with invalid size",
+            "if what listens there has TLS, try https://; the port for gRPC is that of `--listen`",
+        ),
+        ("UnknownIssuer", "name the authority that vouches for the server (`--tls-ca`, `tls_ca`)"),
+        ("CaUsedAsEndEntity", "the server's certificate is an authority's: it needs one with CA:FALSE"),
+    ];
+    let cause = innermost(error);
+    match HINTS.iter().find(|(words, _)| cause.contains(*words)) {
+        Some((_, hint)) => format!("{cause}; {hint}"),
+        None => cause,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who mistook a scheme or a port was told of frames and types of content.
+    #[test]
+    fn mistakes_about_a_server_are_told_with_what_to_do() {
+        let told = |cause: &str| explained(&std::io::Error::other(cause.to_owned()));
+        assert!(told("Connection refused (os error 111)").ends_with("`ragstone serve` starts one"));
+        assert!(told("received corrupt message of type InvalidContentType").ends_with("try http://"));
+        assert!(told("connection error detected: frame with invalid size").contains("try https://"));
+        assert!(told("invalid peer certificate: UnknownIssuer").contains("--tls-ca"));
+        assert!(told("Other(OtherError(CaUsedAsEndEntity))").ends_with("CA:FALSE"));
+        assert_eq!(told("broken pipe"), "broken pipe");
+    }
 }

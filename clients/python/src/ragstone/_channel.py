@@ -31,6 +31,15 @@ _NEVER_CONNECTED = (
     "DNS resolution failed",
 )
 """What gRPC says of a call that it had no connection for; it has no code for that."""
+_HINTS = (
+    ("Connection refused", "is a server running there? `ragstone serve` starts one"),
+    ("WRONG_VERSION_NUMBER", "what listens there has no TLS: try http://"),
+    # Not for CERTIFICATE_VERIFY_FAILED alone: a certificate that has expired is that, too.
+    ("self signed certificate", "name the authority that vouches for the server (`ca=`)"),
+    ("unable to get local issuer certificate", "name the authority that vouches for the server (`ca=`)"),
+    ("Socket closed", "if what listens there has TLS, try https://; the port for gRPC is that of `--listen`"),
+)
+"""What to do where there is no connection. gRPC names the fault, not the mistake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +151,9 @@ def error_of(code: grpc.StatusCode, message: str, trailers: Iterable[Any] | None
         if key == "grpc-status-details-bin":
             details = value if isinstance(value, bytes) else value.encode("latin-1")
     never_sent = code is grpc.StatusCode.UNAVAILABLE and any(part in message for part in _NEVER_CONNECTED)
+    if never_sent:
+        hint = next((f"; {hint}" for words, hint in _HINTS if words in message), "")
+        message = f"{message}{hint}"
     return from_status(code.name, message, details, never_sent=never_sent)
 
 

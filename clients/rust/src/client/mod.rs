@@ -26,7 +26,7 @@ use self::bearer::{ApiKey, Bearer};
 use self::tls::Tls;
 use self::written::{AtLeast, Written};
 use crate::call::Policy;
-use crate::error::{Code, Error, Result, innermost};
+use crate::error::{Code, Error, Result, explained, innermost};
 
 pub use admin::RestoreCollection;
 pub use aliases::Alias;
@@ -172,7 +172,7 @@ impl ClientBuilder {
     pub async fn build(self) -> Result<Client> {
         let (endpoint, bearer) = (self.endpoint()?, self.bearer()?);
         let channel = endpoint.connect().await.map_err(|error| {
-            Error::new(Code::Unavailable, format!("cannot connect to {}: {}", self.url, innermost(&error)))
+            Error::new(Code::Unavailable, format!("cannot connect to {}: {}", self.url, explained(&error)))
         })?;
         Ok(self.over(channel, bearer))
     }
