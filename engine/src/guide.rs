@@ -32,15 +32,15 @@
 //! The length of the list that a walk keeps. It is the one thing to turn: a wider walk compares more rows (750 at 32, 1,600 at
 //! 128) and misses fewer. It costs nothing but time, and each search may set its own.
 //! It is never less than `k`. A collection that is written to is several graphs for a while, each walked; after the first,
-//! walks are a third narrower, which leaves the recall as it is of one graph. Measured on 60,000 text embeddings of 384 components, everything else by default:
+//! walks are a third narrower, which leaves the recall as it is of one graph. Measured on 60,000 text embeddings of 384 components, everything else by
+//! default (`benches/record/scale.json`):
 //!
 //! | `ef` | rows compared | recall@10 |
 //! |---|---|---|
-//! | 32 | 750 | 0.950 |
+//! | 32 | 750 | 0.951 |
 //! | 64 | 1,030 | **0.977** |
-//! | 128 | 1,600 | 0.990 |
-//! | 384 | 3,500 | 0.997 |
-//! | 1,536 | 11,300 | 0.999 |
+//! | 128 | 1,600 | 0.991 |
+//! | 384 | 3,700 | 0.998 |
 //!
 //! In bold is what the default gives. An `ef` near `k` is too small: the list has to hold more than it returns. Data
 //! differ, so take the table as a shape, and measure.
