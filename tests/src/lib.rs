@@ -6,7 +6,7 @@
 //! - `src/chat.rs`: a service that speaks the OpenAI chat protocol; `tests/generate.rs` asks it through the library.
 //! - `src/certificates.rs`: authorities and certificates, made for one test.
 //! - `tests/server/`: the server through a real client over a real socket; its HTTP port also through OpenAI's own client.
-//! - `tests/cli.rs`, `tests/demo.rs`: the command line as a process, and the README's first command.
+//! - `tests/cli/`, `tests/demo.rs`: the command line as a process, and the README's first command.
 //! - `tests/tidy.rs`: the checks of shape.
 
 pub mod certificates;

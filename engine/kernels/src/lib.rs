@@ -2,7 +2,8 @@
 //!
 //! Every kernel has a scalar reference, one algorithm, thin files per instruction set and one dispatch; all
 //! levels that a processor has ([`Isa::available`]) can be chosen by the caller and are tested against the
-//! reference. This crate and the engine's memory map are the only places of the workspace with `unsafe` code.
+//! reference. Besides this crate only the engine's memory map and the Python module (Arrow's C interface, Python's buffers)
+//! have `unsafe` code.
 #![expect(
     unsafe_code,
     reason = "intrinsics and shared memory are this crate's purpose; each block has its SAFETY"

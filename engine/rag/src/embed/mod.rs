@@ -7,24 +7,20 @@
 //! # Why an own forward pass
 //!
 //! Embedding a question costs many times its search, so the runtime was chosen by measurement: all-MiniLM-L6-v2 on two
-//! cores of an AMD EPYC (Zen 5, AVX-512) that was shared with other work: medians of the quietest round, milliseconds for
-//! one text of 16 tokens and tokens a second for 32 texts of 64. ONNX Runtime was run in turn with ours; the rows below it
-//! were measured apart, when it gave 2.6 ms and 9,095 tokens/s.
+//! cores of an AMD EPYC with AVX-512, of ids that were given to all in turn (`benches/record/embed.json`): milliseconds for
+//! one text of 16 tokens, and tokens a second for 32 texts of 64.
 //!
 //! | runtime | 1 x 16 tokens | 32 x 64 tokens | lowest cosine to PyTorch |
 //! |---|---|---|---|
-//! | ours, weights in half precision (the default) | 1.4 ms | 16,706 tok/s | 0.9999996 |
-//! | ours, weights in single precision | 2.4 ms | 16,895 tok/s | 1.0000000 |
-//! | ONNX Runtime 1.31, `f32` | 2.5 ms | 14,444 tok/s | |
-//! | rten 0.27, `f32` | 6.3 ms | 7,166 tok/s | |
-//! | candle 0.11 | 12.0 ms | 4,531 tok/s | |
-//! | PyTorch, `f32` | 9.9 ms | 6,507 tok/s | |
+//! | ours, weights in half precision (the default) | 2.1 ms | 8,997 tok/s | 0.9999997 |
+//! | ours, weights in single precision | 2.1 ms | 9,201 tok/s | 1.0000000 |
+//! | ours, in eight bits (`MODEL@int8`) | 1.2 ms | 22,253 tok/s | 0.9935 |
+//! | ONNX Runtime, `f32` | 2.8 ms | 9,004 tok/s | |
+//! | ONNX Runtime, `int8` | 1.1 ms | 21,574 tok/s | |
+//! | PyTorch, `f32` | 10.2 ms | 4,940 tok/s | |
 //!
-//! On two cores of an AMD EPYC without AVX-512, ids given to both and in turn (`benches/record/embed.json`), ours take .9 of ONNX
-//! Runtime's time for one text, and have .88 of its speed for 32 of 64 tokens.
-//!
-//! In the table our figures include tokenisation and pooling, the others' do not. `cargo run --release -p ragstone-benches --bin
-//! embed` prints ours for the machine at hand, of given ids: it times no tokenizer.
+//! Without AVX-512 (`benches/record/embed_avx2.json`), ours take .9 of ONNX Runtime's time for one text, and have .88 of its speed for 32
+//! of 64 tokens. `cargo run --release -p ragstone-benches --bin embed` prints ours for the machine at hand.
 //!
 //! Where it comes from: texts are concatenated instead of padded; products run at the processor's peak of multiply-adds
 //! ([`ragstone_kernels::matrix`]); half-precision weights halve the 42 MB that a lone question streams, and are widened
