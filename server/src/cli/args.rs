@@ -66,6 +66,9 @@ Examples:
 Exit codes: 0 done; 1 failed, and why is on standard error; 2 arguments that make no sense; 3 done but for documents that were left out;
 130 interrupted.";
 
+/// What stands below a command's own options. Without a heading clap mixes these among them.
+const EVERY: &str = "Of every command";
+
 /// The vector database for retrieval-augmented generation.
 #[derive(Debug, Parser)]
 #[command(name = "ragstone", version, after_help = EXAMPLES, propagate_version = true)]
@@ -73,10 +76,10 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) place: Place,
     /// Print one JSON document instead of text.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERY)]
     pub(crate) json: bool,
     /// Show no progress; what is left out, and why, is told nevertheless.
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = EVERY)]
     pub(crate) quiet: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -178,33 +181,33 @@ fn source(matches: &ArgMatches, name: &str) -> Option<ValueSource> {
 #[derive(Args)]
 pub(crate) struct Place {
     /// The local data directory to work on.
-    #[arg(long, global = true, value_name = "DIR", env = "RAGSTONE_DATA", default_value = DEFAULT_DATA,
+    #[arg(long, global = true, help_heading = EVERY, value_name = "DIR", env = "RAGSTONE_DATA", default_value = DEFAULT_DATA,
           value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub(crate) data: PathBuf,
     /// Work on this server instead, for instance http://127.0.0.1:6733, or https://host:6733.
-    #[arg(long, global = true, value_name = "URL", env = "RAGSTONE_URL")]
+    #[arg(long, global = true, help_heading = EVERY, value_name = "URL", env = "RAGSTONE_URL")]
     pub(crate) url: Option<String>,
     /// Certificate authorities (PEM) to trust for an https URL; the system's by default.
-    #[arg(long, global = true, value_name = "FILE", env = "RAGSTONE_TLS_CA")]
+    #[arg(long, global = true, help_heading = EVERY, value_name = "FILE", env = "RAGSTONE_TLS_CA")]
     pub(crate) tls_ca: Option<OsString>,
     /// The certificate to show (PEM, followed by those between it and its authority): `serve` shows it to its clients, other commands to
     /// a server that asks for one.
-    #[arg(long, global = true, value_name = "FILE", env = "RAGSTONE_TLS_CERT")]
+    #[arg(long, global = true, help_heading = EVERY, value_name = "FILE", env = "RAGSTONE_TLS_CERT")]
     pub(crate) tls_cert: Option<OsString>,
     /// The private key of that certificate (PEM).
-    #[arg(long, global = true, value_name = "FILE", env = "RAGSTONE_TLS_KEY")]
+    #[arg(long, global = true, help_heading = EVERY, value_name = "FILE", env = "RAGSTONE_TLS_KEY")]
     pub(crate) tls_key: Option<OsString>,
     /// The API key or token for the server; better set in the environment, which the list of processes does not show.
-    #[arg(long, global = true, value_name = "KEY", env = "RAGSTONE_API_KEY", hide_env_values = true)]
+    #[arg(long, global = true, help_heading = EVERY, value_name = "KEY", env = "RAGSTONE_API_KEY", hide_env_values = true)]
     pub(crate) api_key: Option<String>,
     /// Read a state that includes the write of this token: the `write_token` that a writing command prints with --json.
-    #[arg(long, global = true, value_name = "TOKEN", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, global = true, help_heading = EVERY, value_name = "TOKEN", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) at_least: Option<String>,
     /// Give up a call to the server after this time, retries included: a number with s, m, h or d, 1s to 365d. Each call has its own default.
-    #[arg(long, global = true, value_name = "TIME", value_parser = timeout)]
+    #[arg(long, global = true, help_heading = EVERY, value_name = "TIME", value_parser = timeout)]
     pub(crate) timeout: Option<Duration>,
     /// Fetch no model: use only models of the cache or of a directory.
-    #[arg(long, global = true, env = "RAGSTONE_OFFLINE", value_parser = FalseyValueParser::new())]
+    #[arg(long, global = true, help_heading = EVERY, env = "RAGSTONE_OFFLINE", value_parser = FalseyValueParser::new())]
     pub(crate) offline: bool,
 }
 

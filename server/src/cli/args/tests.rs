@@ -172,3 +172,14 @@ fn commands_of_the_documents_and_of_help_are_taken() {
     }
     assert!(taken > 60, "{taken}");
 }
+
+/// `--tls-ca` stood between `--model` and `--field`, as everything else that every command has.
+#[test]
+fn help_has_the_own_options_of_a_command_first() {
+    let mut program = Arguments::command();
+    program.build();
+    let help = program.find_subcommand_mut("ingest").unwrap().render_help().to_string();
+    let (own, every) = help.split_once(EVERY).unwrap();
+    assert!(own.contains("--title-field") && !own.contains("--tls-ca"), "{help}");
+    assert!(every.contains("--tls-ca") && every.contains("--json"), "{help}");
+}
