@@ -101,11 +101,13 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Every check. What is fetched and installed comes while cargo compiles, and has ended when the tests begin, which have the machine to themselves.
+/// Every check. What is fetched and installed comes while cargo compiles, and has ended when the tests begin, which have the machine to themselves: all
+/// but those of Python, which take one processor, so that what the last two compile has another.
 fn test() -> Result<(), String> {
     in_order(&[fmt])?;
     beside(&[proto::check, python::prepare], &[clippy, doc, build])?;
-    in_order(&[unit, python::check, torture::check, loom::check, asan::kernels])
+    in_order(&[unit, torture::check])?;
+    beside(&[python::check], &[loom::check, asan::kernels])
 }
 
 fn fmt() -> Result<(), String> {
