@@ -293,11 +293,8 @@ impl Command {
     /// Whether it works on the data directory, whichever server there is. `serve` and `config check` make a server of one, and are not mistaken for
     /// commands to one.
     fn is_for_directories(&self) -> bool {
-        match self {
-            Command::Check | Command::Repair(_) | Command::Restore(_) => true,
-            Command::Snapshot(args) => args.reads_data(),
-            _ => false,
-        }
+        matches!(self, Command::Check | Command::Repair(_) | Command::Restore(_))
+            || matches!(self, Command::Snapshot(args) if args.reads_data())
     }
 }
 
