@@ -34,10 +34,10 @@ impl GrowingGraph {
         let mut waiting = Waiting::new(reach, |node| self.state(node) == LIVE);
         let mut placed: Vec<Slot> = Vec::with_capacity(self.len());
         while let Some(node) = waiting.take().filter(|_| !stop.is_set()) {
-            nodes(self.list(node)).for_each(|to| waiting.raise(to));
+            nodes(self.list(node)).for_each(|to| waiting.change(to, 1));
             placed.push(Slot(node));
             if let Some(left) = placed.len().checked_sub(WINDOW + 1) {
-                nodes(self.list(placed[left].0)).for_each(|to| waiting.lower(to));
+                nodes(self.list(placed[left].0)).for_each(|to| waiting.change(to, -1));
             }
         }
         placed
@@ -80,24 +80,11 @@ impl Waiting {
         Some(node)
     }
 
-    fn raise(&mut self, node: u32) {
-        match self.score.get(node as usize) {
-            Some(&score) if score != PLACED => self.change(node, usize::from(score) + 1),
-            _ => {}
-        }
-    }
-
-    /// A node that was not raised stays where it is: its list may have changed since.
-    fn lower(&mut self, node: u32) {
-        match self.score.get(node as usize) {
-            Some(&score) if score != PLACED && score > 0 => self.change(node, usize::from(score) - 1),
-            _ => {}
-        }
-    }
-
-    fn change(&mut self, node: u32, score: usize) {
+    /// So many of the last nodes more link to a node, or fewer.
+    fn change(&mut self, node: u32, links: isize) {
+        let Some(&score) = self.score.get(node as usize).filter(|score| **score != PLACED) else { return };
         self.remove(node);
-        self.put(node, score.min(self.first.len() - 1));
+        self.put(node, usize::from(score).saturating_add_signed(links).min(self.first.len() - 1));
     }
 
     fn put(&mut self, node: u32, score: usize) {
